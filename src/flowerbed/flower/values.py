@@ -1,0 +1,72 @@
+"""Places that a program's arguments name before anyone knows where it will run.
+
+A release contract says *which* address or file a flag wants; the runtime that starts the program says
+what that is: ``127.0.0.1:40113`` and a folder here, a Service's DNS name and a volume in a cluster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True)
+class Listen:
+    """The address on which a component itself listens, as ``host:port``.
+
+    Parameters
+    ----------
+    port : str
+        The name of one of the component's own ports (``runtime``, ``fleet``, ``control``).
+    """
+
+    port: str
+
+
+@dataclass(frozen=True)
+class ListenHost:
+    """The host part of the address on which a component itself listens."""
+
+
+@dataclass(frozen=True)
+class ListenPort:
+    """The number of one of the component's own ports."""
+
+    port: str
+
+
+@dataclass(frozen=True)
+class Address:
+    """The address at which another component is reached, as ``host:port``.
+
+    Parameters
+    ----------
+    component : str
+        The name of the component that listens.
+    port : str
+        The name of its port.
+    """
+
+    component: str
+    port: str
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file or folder of a component's own that outlives it, relative to its data folder."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class HomeFolder:
+    """The component's own FLWR_HOME: writable, and of no use once the component is gone."""
+
+
+@dataclass(frozen=True)
+class ResultsFolder:
+    """The folder below which each run of a ServerApp gets a folder for its results."""
+
+
+Value: TypeAlias = str | Listen | ListenHost | ListenPort | Address | DataFile | HomeFolder | ResultsFolder
+"""One argument, or one environment variable's value."""
