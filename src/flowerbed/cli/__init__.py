@@ -1,0 +1,59 @@
+"""The door: what a user types. One module per command, loaded only when it is called; no logic here."""
+
+from __future__ import annotations
+
+import sys
+
+from cyclopts import App
+
+from flowerbed import __version__
+
+EPILOGUE = (
+    "Start with `flowerbed demo`, or `flowerbed new my-app` and `flowerbed run my-app`. "
+    "When something is wrong: `flowerbed doctor`."
+)
+
+COMMANDS = {
+    # name: (function, what it does in one line)
+    "demo": ("demo:demo", "Run a whole federation on this machine, once, from nothing to a verdict."),
+    "new": ("new:new", "Write a working Flower App with its federation.yaml."),
+    "up": ("up:up", "Start a federation and return when it is observed ready."),
+    "run": ("run:run", "Run a Flower App, follow it and judge it."),
+    "status": ("status:status", "Show what is running, as last observed."),
+    "runs": ("runs:runs", "Show the history of runs, or one run round by round."),
+    "results": ("results:results", "List what a run's ServerApp saved."),
+    "logs": ("logs:logs", "Show the log of a component or of a run."),
+    "stop": ("stop:stop", "Stop a run."),
+    "down": ("down:down", "Take a federation down; its history stays."),
+    "doctor": ("doctor:doctor", "Say what is wrong and the next command to type."),
+    "schema": ("schema:schema", "Print the JSON Schema of federation.yaml, for editors."),
+}
+ENVIRONMENT_COMMANDS = {
+    "list": ("env:list_", "List Flower's environments in the cache."),
+    "prune": ("env:prune", "Delete environments that nobody uses."),
+}
+
+
+def app() -> App:
+    """Return the command line with its commands not yet loaded."""
+    door = App(
+        name="flowerbed",
+        help="One typed file describes a Flower federation; one set of verbs runs it for real.",
+        help_epilogue=EPILOGUE,
+        version=__version__,
+        result_action="return_value",
+    )
+    for name, (target, help_line) in COMMANDS.items():
+        door.command(f"flowerbed.cli.{target}", name=name, help=help_line)
+    environments = App(name="env", help="Look after Flower's environments.")
+    for name, (target, help_line) in ENVIRONMENT_COMMANDS.items():
+        environments.command(f"flowerbed.cli.{target}", name=name, help=help_line)
+    door.command(environments)
+    return door
+
+
+def main(tokens: list[str] | None = None) -> None:
+    """Run a command and exit with its status: 0 means that it is true."""
+    from flowerbed.cli.failure import call
+
+    sys.exit(call(app(), sys.argv[1:] if tokens is None else tokens))

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from flowerbed.flower.release import Minor
-from flowerbed.flower.values import Value
+from flowerbed.flower.values import DataFile, Value
+
+DATABASE = DataFile("state.db")
+"""The SuperLink's database, with every release; without one a killed SuperLink loses its runs."""
 
 Dialect = Literal["grpc122", "grpc", "http"]
 """How the Control API is spoken to by `flowerbed.flower.inside.client`."""

@@ -1,0 +1,1 @@
+"""Spec × release contract → the components and units of a federation. Pure."""

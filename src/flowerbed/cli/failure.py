@@ -1,0 +1,49 @@
+"""How a command ends when it cannot do what it was asked: one clear error, and an exit status that tells."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+
+from cyclopts import App, CycloptsError
+
+from flowerbed.errors import FlowerbedError, UsageError
+
+USAGE = UsageError.exit_code
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def call(door: App, tokens: list[str]) -> int:
+    """Run a command; turn whatever it raises into a message and an exit status."""
+    try:
+        result = door(tokens, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        _tell(UsageError(str(error).strip(), hint=f"See `{_help_of(tokens)}`."), as_json="--json" in tokens)
+        return USAGE
+    except FlowerbedError as error:
+        _tell(error, as_json="--json" in tokens)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe went away: `flowerbed logs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        place = os.fspath(error.filename) if isinstance(error.filename, str | os.PathLike) else None
+        _tell(FlowerbedError(error.strerror or str(error), where=place), as_json="--json" in tokens)
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _tell(error: FlowerbedError, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(error.as_dict()), flush=True)
+    else:
+        print(f"flowerbed: {error}", file=sys.stderr)
+
+
+def _help_of(tokens: list[str]) -> str:
+    command = [token for token in tokens[:2] if token.isidentifier()]
+    return " ".join(["flowerbed", *command[: 2 if command[:1] == ["env"] else 1], "--help"])

@@ -1,0 +1,77 @@
+"""`flowerbed logs`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from flowerbed.cli.options import Json, Where
+from flowerbed.cli.output import Output
+from flowerbed.cli.place import runtime_at
+from flowerbed.errors import UsageError
+from flowerbed.local import logs as component_logs
+from flowerbed.local.runtime import LocalRuntime
+from flowerbed.runs.names import resolve_run
+from flowerbed.runs.records import Phase
+
+POLL_SECONDS = 0.2
+
+
+def logs(of: str | None = None, *, file: Where = Path(), follow: bool = False, json: Json = False) -> None:
+    """Show the log of a component or of a run.
+
+    Parameters
+    ----------
+    of
+        A component (`superlink`, `hospital-0`, `hospital-0-superexec`, `superexec-serverapp`) or a run
+        (`3`, `latest`, Flower's id). Without it the logs that there are get listed.
+    follow
+        Go on as the log grows, until Ctrl-C or the run's end.
+    """
+    out = Output(as_json=json)
+    runtime = runtime_at(file)
+    components = {path.stem: path for path in sorted(runtime.folder.logs.glob("*.log"))}
+    if of is None:
+        _list(out, runtime, components)
+        return
+    if of in components:
+        _show(out, components[of], follow, lambda: runtime.is_up())
+        return
+    records = runtime.runs()
+    if not any(character.isdigit() for character in of) and of not in ("latest", "last"):
+        raise UsageError(
+            f"there is no component {of!r}",
+            hint=f"Components with a log: {', '.join(components) or 'none yet'}. Runs go by number, or `latest`.",
+        )
+    record = resolve_run(of, records)
+    path = runtime.folder.run(record.number) / "serverapp.log"
+    _show(out, path, follow, lambda: runtime.run(record.number).phase is not Phase.FINISHED)
+
+
+def _list(out: Output, runtime: LocalRuntime, components: dict[str, Path]) -> None:
+    rows = [[name, str(component_logs.size(path)), str(path)] for name, path in components.items()]
+    if runtime.folder.database.exists():
+        for record in runtime.runs():
+            path = runtime.folder.run(record.number) / "serverapp.log"
+            rows.append([f"run {record.number}", str(component_logs.size(path)), str(path)])
+    out.table(["LOG", "BYTES", "FILE"], rows)
+    for name, size, place in rows:
+        out.data("log", {"name": name, "bytes": int(size), "path": place})
+
+
+def _show(out: Output, path: Path, follow: bool, going_on: Callable[[], bool]) -> None:
+    offset = 0
+    while True:
+        more = going_on() if follow else False
+        end = component_logs.size(path)
+        offset = 0 if end < offset else offset  # trimmed meanwhile
+        if end > offset:
+            text = component_logs.read_from(path, offset)
+            offset = end
+            for line in text.splitlines():
+                out.data("line", {"text": line})
+                out.say(line)
+        if not more:
+            return
+        time.sleep(POLL_SECONDS)

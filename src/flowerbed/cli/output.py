@@ -1,0 +1,86 @@
+"""What commands say: live on a terminal, plain lines when piped, one JSON object per line for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+from flowerbed.runs.runtime import Event
+
+
+class Output:
+    """Where a command writes.
+
+    Parameters
+    ----------
+    as_json : bool
+        Write one JSON object per line on standard output and nothing else.
+    """
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self._began = time.monotonic()
+        self._status: Any = None
+
+    @property
+    def live(self) -> bool:
+        """Whether someone watches a terminal."""
+        return not self.as_json and sys.stdout.isatty()
+
+    def say(self, text: str = "") -> None:
+        """Say a line to a person."""
+        if not self.as_json:
+            print(text, flush=True)
+
+    def step(self, text: str) -> None:
+        """Tell of progress: the live line on a terminal, a line of its own elsewhere."""
+        if self.as_json:
+            return
+        if self._status is not None:
+            self._status.update(text)
+        else:
+            print(f"[{time.monotonic() - self._began:6.1f} s] {text}", flush=True)
+
+    def event(self, event: Event) -> None:
+        """Tell of an event."""
+        if self.as_json:
+            self.data("event", event)
+        elif event.kind in ("wedge", "crash-loop"):
+            self.say(f"! {event.subject}: {event.message}")
+        else:
+            self.step(f"{event.subject}: {event.message}")
+
+    def data(self, kind: str, value: object) -> None:
+        """Write something for programs."""
+        if self.as_json:
+            body = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+            content = body if isinstance(body, dict) else {"value": body}
+            print(json.dumps({"type": kind, **content}, default=str), flush=True)
+
+    @contextmanager
+    def working(self, text: str) -> Iterator[None]:
+        """Show that something takes its time, and what, while it does."""
+        if not self.live:
+            self.step(text)
+            yield
+            return
+        from rich.console import Console
+
+        with Console().status(text) as self._status:
+            try:
+                yield
+            finally:
+                self._status = None
+
+    def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Show a table: columns padded with spaces, the same on a terminal and in a pipe."""
+        if self.as_json:
+            return
+        widths = [max(len(row[column]) for row in [headings, *rows]) for column in range(len(headings))]
+        for row in [headings, *rows]:
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(), flush=True)

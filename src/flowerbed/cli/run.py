@@ -1,0 +1,86 @@
+"""`flowerbed run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from flowerbed.cli.interrupts import until_interrupted
+from flowerbed.cli.options import FlowerVersion, Json, RunConfig, Strict, Timeout
+from flowerbed.cli.output import Output
+from flowerbed.cli.show import follow as follow_run
+from flowerbed.cli.show import show_run
+from flowerbed.errors import UsageError
+from flowerbed.local.prepare import Prepared, find, prepare, staged
+from flowerbed.local.runtime import LocalRuntime, only_one_verb
+
+
+def run(
+    app: Path | None = None,
+    *,
+    file: Annotated[Path | None, Parameter(name=["--file", "-f"])] = None,
+    run_config: RunConfig = None,
+    follow: Annotated[bool, Parameter(name="--follow", negative="--no-follow")] = True,
+    timeout: Timeout = None,
+    strict: Strict = False,
+    flower: FlowerVersion = None,
+    json: Json = False,
+) -> int:
+    """Run a Flower App, follow it, and judge it.
+
+    Without an `up` before it, it brings the federation up and takes it down again. An app without a
+    federation.yaml gets two SuperNodes. Nothing in the app's folder is changed.
+
+    The exit status tells the verdict: 0 succeeded (or degraded; 6 with --strict), 1 failed, 3 stopped,
+    4 timed out, 5 unverified.
+
+    Parameters
+    ----------
+    app
+        The app's folder. Default: the app that the federation file names, here.
+    file
+        The federation file, where it is not the app's own federation.yaml.
+    follow
+        Show the run until its end. With --no-follow it goes on by itself (needs an `up` before).
+    """
+    out = Output(as_json=json)
+    source = find(file if file is not None else app or Path(), app=app if file is not None else None)
+    with out.working("preparing"):
+        prepared = prepare(source, flower=flower, progress=out.step, config=run_config or [], timeout=timeout)
+    runtime = LocalRuntime(prepared.folder)
+    if not follow and not runtime.is_up():
+        raise UsageError("--no-follow needs a federation that stays up", hint="Start one first: flowerbed up --detach")
+    return run_prepared(out, prepared, runtime, following=follow, strict=strict)
+
+
+def run_prepared(
+    out: Output, prepared: Prepared, runtime: LocalRuntime, *, following: bool = True, strict: bool = False
+) -> int:
+    """Run what was prepared; return the exit status of its verdict."""
+    fresh = False
+    with until_interrupted() as interrupted:
+        try:
+            with only_one_verb(prepared.folder):
+                if not runtime.serves(prepared.plan):
+                    with out.working("starting the federation"):
+                        fresh = runtime.up(prepared.plan, tied=True, watch=out.event, interrupted=interrupted)
+                with staged(prepared.source) as folder:
+                    number = runtime.submit(
+                        folder, prepared.run_config, timeout=prepared.timeout, name=str(prepared.manifest)
+                    )
+            if not following:
+                out.data("run", runtime.run(number))
+                out.say(f"Run {number} is submitted. See it: flowerbed logs {number} --follow")
+                return 0
+            record = follow_run(out, runtime, number, interrupted=interrupted, stop=fresh)
+        finally:
+            if fresh:
+                with out.working("taking the federation down"):
+                    runtime.down(hurry=lambda: interrupted() > 1)
+    show_run(out, record, prepared.folder)
+    if record.verdict is None:
+        out.say(f"Run {number} goes on. See it: flowerbed logs {number} --follow; end it: flowerbed stop {number}")
+        return 130
+    return record.verdict.exit_code(strict=strict)

@@ -1,0 +1,34 @@
+"""`flowerbed runs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flowerbed.cli.options import Json, Where
+from flowerbed.cli.output import Output
+from flowerbed.cli.place import runtime_at
+from flowerbed.cli.show import show_run
+from flowerbed.runs.names import resolve_run
+from flowerbed.runs.history import HEADINGS, row
+
+
+def runs(run: str | None = None, *, file: Where = Path(), json: Json = False) -> None:
+    """Show the history of runs, or one run round by round.
+
+    Parameters
+    ----------
+    run
+        The run's number, Flower's id of it, or `latest`. Without it all runs are listed.
+    """
+    out = Output(as_json=json)
+    runtime = runtime_at(file)
+    records = [runtime.run(record.number) for record in runtime.runs()] if runtime.folder.database.exists() else []
+    if run is not None:
+        show_run(out, resolve_run(run, records), runtime.folder)
+        return
+    for record in records:
+        out.data("run", record)
+    if not records:
+        out.say("There are no runs yet. Start one: flowerbed run")
+        return
+    out.table(HEADINGS, [row(record) for record in records])

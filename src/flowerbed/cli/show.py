@@ -1,0 +1,77 @@
+"""Showing a run: live while it goes on, then its rounds, its verdict, and where everything lies."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from flowerbed.cli.output import Output
+from flowerbed.local.layout import StateFolder
+from flowerbed.local.runtime import LocalRuntime
+from flowerbed.runs.history import state
+from flowerbed.runs.records import Phase, RunRecord
+from flowerbed.runs.table import round_line, rows
+
+POLL_SECONDS = 0.1
+
+
+def follow(out: Output, runtime: LocalRuntime, number: int, *, interrupted: Callable[[], int], stop: bool) -> RunRecord:
+    """Show a run's progress until it has its verdict, or until Ctrl-C; return it.
+
+    Parameters
+    ----------
+    interrupted : callable
+        How often Ctrl-C was typed.
+    stop : bool
+        Stop the run on Ctrl-C, instead of only looking away.
+    """
+    stopping = False
+    shown_rounds = 0
+    shown_phase: Phase | None = None
+    after = runtime.store.last_event()
+    with out.working(f"run {number}: submitted"):
+        while True:
+            record = runtime.run(number)
+            done = [item for item in record.rounds if item.finished_at is not None]
+            for item in done[shown_rounds:]:
+                out.data("round", item)
+                out.say(f"  {round_line(item, record.total_rounds)}")
+            shown_rounds = max(shown_rounds, len(done))
+            if record.phase is Phase.FINISHED:
+                return record
+            for event_number, event in runtime.events(after=after):
+                after = event_number
+                if event.kind != "run":
+                    out.event(event)
+            current = record.rounds[-1] if len(record.rounds) > len(done) else None
+            if current is not None and out.live:
+                out.step(f"run {number}: {round_line(current, record.total_rounds)}")
+            elif record.phase is not shown_phase:
+                shown_phase = record.phase
+                out.step(f"run {number}: {record.phase.value}")
+            if interrupted() and not stop:
+                return record
+            if interrupted() and not stopping:
+                stopping = True
+                out.step(f"run {number}: stopping; Ctrl-C again ends everything at once")
+                runtime.stop(number)
+            if interrupted() > 1:
+                return record
+            time.sleep(POLL_SECONDS)
+
+
+def show_run(out: Output, record: RunRecord, folder: StateFolder) -> None:
+    """Show a run as a whole: a table of its rounds, the verdict with its reason, and the places."""
+    out.data("run", record)
+    if record.rounds:
+        out.say()
+        headings, *body = rows(record.rounds)
+        out.table(headings, body)
+    if record.detail:
+        out.say()
+        out.say(record.detail.rstrip())
+    out.say()
+    out.say(f"Run {record.number} {state(record)}" + (f": {record.reason}" if record.reason else ""))
+    out.say(f"  log      {folder.run(record.number) / 'serverapp.log'}")
+    if record.results:
+        out.say(f"  results  {record.results}")

@@ -1,0 +1,49 @@
+"""`flowerbed status`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flowerbed.cli.options import Json, Where
+from flowerbed.cli.output import Output
+from flowerbed.cli.place import runtime_at
+from flowerbed.runs.runtime import FederationStatus
+from flowerbed.runs.history import line
+
+
+def status(*, file: Where = Path(), json: Json = False) -> int:
+    """Show what is running, as it was last observed.
+
+    The exit status is 0 when the federation is ready and 1 when it is not.
+    """
+    out = Output(as_json=json)
+    runtime = runtime_at(file)
+    found = runtime.status() if runtime.folder.database.exists() else FederationStatus(file.resolve().name, "", "down")
+    out.data("status", found)
+    out.say(f"{found.name}: {found.state}" + (f", Flower {found.flower}" if found.flower else ""))
+    if found.supervisor_pid is not None:
+        out.say(
+            f"{found.nodes_online} of {found.nodes_expected} SuperNodes online, {found.superexecs_connected} of"
+            f" {found.superexecs_expected} SuperExecs connected; supervised by process {found.supervisor_pid}"
+        )
+    if found.reason:
+        out.say(found.reason)
+    if found.components:
+        out.say()
+        out.table(
+            ["COMPONENT", "STATE", "PID", "RESTARTS", "LISTENS ON", "NOTE"],
+            [
+                [
+                    component.name,
+                    component.state,
+                    str(component.pid or "-"),
+                    str(component.restarts),
+                    " ".join(f"{port}={address}" for port, address in component.addresses.items()) or "-",
+                    component.note,
+                ]
+                for component in found.components
+            ],
+        )
+    for record in found.runs:
+        out.say(line(record))
+    return 0 if found.state == "ready" else 1

@@ -1,0 +1,34 @@
+"""`flowerbed stop`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flowerbed.cli.options import Json, Where
+from flowerbed.cli.output import Output
+from flowerbed.cli.place import runtime_at
+from flowerbed.runs.history import state
+from flowerbed.runs.names import resolve_run
+from flowerbed.runs.records import Phase
+
+
+def stop(run: str, *, file: Where = Path(), json: Json = False) -> None:
+    """Stop a run.
+
+    Parameters
+    ----------
+    run
+        The run's number, Flower's id of it, or `latest`.
+    """
+    out = Output(as_json=json)
+    runtime = runtime_at(file)
+    record = resolve_run(run, runtime.runs())
+    finished = runtime.run(record.number).phase is Phase.FINISHED
+    if not finished:
+        with out.working(f"stopping run {record.number}"):
+            runtime.stop(record.number)
+            record = runtime.wait_finished(record.number)
+    else:
+        record = runtime.run(record.number)
+    out.data("run", record)
+    out.say(f"run {record.number} {'had already finished' if finished else 'is stopped'}: {state(record)}")

@@ -1,0 +1,70 @@
+"""`flowerbed up`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from flowerbed.cli.interrupts import until_interrupted
+from flowerbed.cli.options import FlowerVersion, Json, Where
+from flowerbed.cli.output import Output
+from flowerbed.local.prepare import find, prepare
+from flowerbed.local.runtime import LocalRuntime, only_one_verb
+
+
+def up(
+    *,
+    file: Where = Path(),
+    detach: Annotated[bool, Parameter(name=["--detach", "-d"], negative="")] = False,
+    flower: FlowerVersion = None,
+    json: Json = False,
+) -> int:
+    """Start a federation on this machine and return when it is observed ready.
+
+    Ready means that the SuperLink knows every SuperNode as online and that every SuperExec is connected.
+    Run again, it changes only what the file changes. In the foreground it stays until Ctrl-C.
+
+    Parameters
+    ----------
+    detach
+        Return once it is ready, and leave it running.
+    """
+    out = Output(as_json=json)
+    source = find(file)
+    with out.working("preparing"):
+        prepared = prepare(source, flower=flower, progress=out.step)
+    runtime = LocalRuntime(prepared.folder)
+    with only_one_verb(prepared.folder), out.working("starting"):
+        fresh = runtime.up(prepared.plan, tied=not detach, watch=out.event)
+    found = runtime.status()
+    out.data("status", found)
+    out.say(
+        f"{found.name} is ready: Flower {found.flower}, {found.nodes_online} SuperNodes online,"
+        f" {found.superexecs_connected} SuperExecs connected."
+    )
+    if detach or not fresh:
+        out.say("Run the app with `flowerbed run`; see `flowerbed status`; end with `flowerbed down`.")
+        return 0
+    out.say("Run the app with `flowerbed run` in another terminal. Ctrl-C takes the federation down.")
+    return _stay(out, runtime)
+
+
+def _stay(out: Output, runtime: LocalRuntime) -> int:
+    """Show what happens until Ctrl-C; the first takes down cleanly, a second one at once."""
+    after = runtime.store.last_event()
+    with until_interrupted() as interrupted:
+        while runtime.is_up():
+            for number, event in runtime.events(after=after):
+                after = number
+                out.event(event)
+            if interrupted():
+                out.say("Taking the federation down; Ctrl-C again does it at once.")
+                runtime.down(watch=out.event, hurry=lambda: interrupted() > 1)
+                return 0
+            time.sleep(0.1)
+    status = runtime.status()
+    out.say(f"The federation is down. {status.reason}".rstrip())
+    return 0 if status.reason == "" else 1

@@ -1,0 +1,78 @@
+"""What every family of releases has in common: the environment of its programs, and a SuperNode's log."""
+
+from __future__ import annotations
+
+from flowerbed.flower.contract import Port, Program, WorkMarks
+from flowerbed.flower.values import Address, HomeFolder, ListenHost, ListenPort, ResultsFolder, Value
+
+PROCESS_ISOLATION = ("--isolation", "process")
+"""SuperLink and SuperNode start no app process themselves: SuperExecs do."""
+
+NO_TLS = "--insecure"
+"""Said by every program of every release; what it leaves open is on loopback only."""
+
+NO_INSTALLATION = "--disable-runtime-dependency-installation"
+"""A SuperLink of 1.32 and newer lets apps bring dependencies at run time unless told not to; its own SuperExecs
+would heed that (ours do not install, as no one told them to), and an environment must stay what was solved."""
+
+RESULTS_ROOT = "FLOWERBED_RESULTS_ROOT"
+"""Tells the ServerApp's launcher below which folder each run gets one for its results."""
+
+
+def environment() -> dict[str, Value]:
+    """Return what each of Flower's programs gets.
+
+    Each has a FLWR_HOME of its own, because apps are unpacked there and two first installations of one
+    app can race. A release that does not know a variable ignores it (the update check came with 1.28).
+    """
+    return {
+        "FLWR_HOME": HomeFolder(),
+        "FLWR_TELEMETRY_ENABLED": "0",
+        "FLWR_DISABLE_UPDATE_CHECK": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def serverapp_environment() -> dict[str, Value]:
+    """Return what the SuperExec of ServerApps gets, and hands on to them."""
+    return environment() | {RESULTS_ROOT: ResultsFolder()}
+
+
+def work_marks(taken: str) -> WorkMarks:
+    """Return the marks of a SuperNode's work.
+
+    It is done with a message not only when the reply is sent: the run may have been stopped meanwhile, or
+    the message or its reply lost. The SuperNode then goes on with the next message, so none of that is the wedge.
+
+    Parameters
+    ----------
+    taken : str
+        How the release says that it got a message.
+    """
+    return WorkMarks(
+        taken=taken,
+        replied=(
+            r"Sent successfully|Ignoring (the |reply )?message|Failed to (send|receive) message|Failed to create task"
+        ),
+    )
+
+
+def http_supernode(superlink: Address, node_config: str) -> Program:
+    """Return a SuperNode as every release from 1.35 on takes it: SuperExecs dial in over HTTP."""
+    return Program(
+        "flower-supernode",
+        (
+            NO_TLS,
+            *PROCESS_ISOLATION,
+            "--superlink",
+            superlink,
+            "--host",
+            ListenHost(),
+            "--port",
+            ListenPort("runtime"),
+            "--node-config",
+            node_config,
+        ),
+        ports=(Port("runtime", 9094, "http"),),
+        environment=environment(),
+    )

@@ -1,0 +1,70 @@
+"""Flower 1.40 and 1.41: everything over HTTP, and the SuperLink on one port."""
+
+# ruff: noqa: ARG002 (each method takes the minor release, also where it makes no difference)
+
+from __future__ import annotations
+
+from flowerbed.flower.contract import DATABASE, Dialect, Port, Program, WorkMarks
+from flowerbed.flower.families import common
+from flowerbed.flower.release import Minor
+from flowerbed.flower.values import Address, ListenHost, ListenPort
+
+
+class Family:
+    """The contract of 1.40 and 1.41."""
+
+    family = "1.40: HTTP on one port"
+    dialect: Dialect = "http"
+    lists_nodes = True
+
+    @property
+    def work_marks(self) -> WorkMarks:
+        """How a SuperNode's log shows its work."""
+        return common.work_marks(r"Receiving: \S+ message")
+
+    def superlink(self, minor: Minor) -> Program:
+        """Return the SuperLink."""
+        return Program(
+            "flower-superlink",
+            (
+                common.NO_TLS,
+                *common.PROCESS_ISOLATION,
+                common.NO_INSTALLATION,
+                "--host",
+                ListenHost(),
+                "--port",
+                ListenPort("api"),
+                "--database",
+                DATABASE,
+            ),
+            ports=(Port("api", 8000, "http"),),
+            environment=common.environment(),
+        )
+
+    def supernode(self, minor: Minor, *, superlink: str, node_config: str) -> Program:
+        """Return a SuperNode."""
+        return common.http_supernode(Address(superlink, self.fleet_port()), node_config)
+
+    def serverapp_superexec(self, minor: Minor, *, superlink: str) -> Program:
+        """Return the SuperExec that runs ServerApps."""
+        return Program(
+            "flower-superexec",
+            (common.NO_TLS, "--runtime-api-address", Address(superlink, "api")),
+            environment=common.serverapp_environment(),
+        )
+
+    def clientapp_superexec(self, minor: Minor, *, supernode: str) -> Program:
+        """Return the SuperExec that runs ClientApps."""
+        return Program(
+            "flower-superexec",
+            (common.NO_TLS, "--runtime-api-address", Address(supernode, "runtime")),
+            environment=common.environment(),
+        )
+
+    def control_port(self) -> str:
+        """Return the SuperLink's only port."""
+        return "api"
+
+    def fleet_port(self) -> str:
+        """Return the SuperLink's only port."""
+        return "api"

@@ -1,0 +1,192 @@
+"""Checks an app in Flower's environment before anything is started: that it is a Flower App, and can be imported.
+
+::
+
+    ENV/bin/python check.py DIR [--what serverapp,clientapp] [--config JSON]
+
+The app is packed as it would be sent, unpacked into a temporary folder and imported from there, so that what a
+FAB leaves out is missed here and not in the middle of a run. The last line of standard output is one JSON object,
+whatever the app prints, and the exit code is 0 whenever that line is there::
+
+    {"ok": true, "fab_hash", "fab_id", "fab_version", "fab_files", "fab_size", "config", "serverapp", "clientapp"}
+    {"ok": false, "stage", "message", "traceback", "missing_module"}
+
+``stage`` is ``pyproject``, ``fab``, ``config`` (of ``--config``), ``serverapp`` or ``clientapp``. ``traceback``
+(null where there is none) begins in the app's own code and names the files in DIR. ``missing_module`` is the
+module that an import did not find, or null.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import io
+import json
+import os
+import sys
+import tempfile
+import traceback
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flowerbed.flower.inside import inside_fab
+else:  # a script in Flower's environment: its folder is on the path, our package is not
+    import inside_fab
+
+PRIVATE: dict[str, str] = {}
+"""What is used of Flower that it does not promise to keep; here it is all in the sibling."""
+
+_KINDS = {"serverapp": ("flwr.serverapp", "ServerApp"), "clientapp": ("flwr.clientapp", "ClientApp")}
+
+
+class CheckError(Exception):
+    """The app does not pass.
+
+    Parameters
+    ----------
+    stage, message : str
+        As in the answer.
+    cause : BaseException or None
+        What the app's code raised.
+    """
+
+    def __init__(self, stage: str, message: str, cause: BaseException | None = None) -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.message = message
+        self.cause = cause
+
+
+def check(app: Path, what: list[str], config: dict[str, Any], unpacked: Path) -> dict[str, Any]:
+    """Return what the app is; `unpacked` is an empty folder to import it from.
+
+    Raises
+    ------
+    CheckError
+        If it is no Flower App or cannot be imported.
+    """
+    try:
+        fab = inside_fab.build(app)
+    except inside_fab.AppError as problem:
+        raise CheckError(problem.stage, problem.message) from problem
+    if (problem_in_config := inside_fab.config_problem(config, fab.config)) is not None:
+        raise CheckError("config", problem_in_config)
+    with zipfile.ZipFile(io.BytesIO(fab.content)) as archive:
+        archive.extractall(unpacked)
+    sys.path.insert(0, str(unpacked))
+    for stage in what:
+        load(stage, fab.components[stage], fab.files)
+    return {
+        "ok": True,
+        "fab_hash": fab.hash,
+        "fab_id": fab.id,
+        "fab_version": fab.version,
+        "fab_files": fab.files,
+        "fab_size": len(fab.content),
+        "config": fab.config,
+        "serverapp": fab.components["serverapp"],
+        "clientapp": fab.components["clientapp"],
+    }
+
+
+def load(stage: str, reference: str, files: list[str]) -> None:
+    """Import what a reference names, as Flower's app processes do.
+
+    Raises
+    ------
+    CheckError
+        If that raises, or gives something else than the app that it should.
+    """
+    module_name, _, attributes = reference.partition(":")
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        message = f"the {stage} {reference!r} cannot be imported: {error}"
+        if error.name is not None and (module_name == error.name or module_name.startswith(f"{error.name}.")):
+            message += "; the app is packed from " + ", ".join(files)
+        raise CheckError(stage, message, error) from error
+    except BaseException as error:
+        message = f"the {stage} {reference!r} cannot be imported: {type(error).__name__}: {error}"
+        raise CheckError(stage, message, error) from error
+    for attribute in attributes.split("."):
+        if not hasattr(found, attribute):
+            near = difflib.get_close_matches(attribute, dir(found), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise CheckError(stage, f"the {stage} {reference!r} is not there: {found!r} has no {attribute!r}{hint}")
+        found = getattr(found, attribute)
+    module, kind = _KINDS[stage]
+    if not isinstance(found, getattr(importlib.import_module(module), kind)):
+        raise CheckError(stage, f"the {stage} {reference!r} is a {type(found).__name__} and no {kind}")
+
+
+def as_answer(failure: CheckError, app: Path, unpacked: Path) -> dict[str, Any]:
+    """Return a failure as it is printed: its traceback begins in the app's code, with the user's own paths."""
+
+    def at_home(text: str) -> str:
+        return text.replace(str(unpacked), str(app))
+
+    text = missing = None
+    if failure.cause is not None:
+        text = at_home(_traceback(failure.cause, unpacked))
+        innermost: BaseException | None = failure.cause
+        while innermost is not None:
+            if isinstance(innermost, ModuleNotFoundError):
+                missing = innermost.name
+            innermost = innermost.__cause__ or innermost.__context__
+    return {
+        "ok": False,
+        "stage": failure.stage,
+        "message": at_home(failure.message),
+        "traceback": text,
+        "missing_module": missing,
+    }
+
+
+def _traceback(error: BaseException, unpacked: Path) -> str:
+    described = traceback.TracebackException.from_exception(error)
+    described.stack = traceback.StackSummary.from_list(
+        [frame for frame in described.stack if not frame.filename.startswith("<frozen importlib")]
+    )
+    first = next(
+        (number for number, frame in enumerate(described.stack) if frame.filename.startswith(str(unpacked))),
+        len(described.stack),
+    )
+    described.stack = traceback.StackSummary.from_list(described.stack[first:])
+    return "".join(described.format()).rstrip()
+
+
+def main() -> None:
+    """Check, and print the answer as the last line."""
+    parser = argparse.ArgumentParser(description="Checks a Flower App for Flowerbed.")
+    parser.add_argument("app", type=Path, metavar="DIR")
+    parser.add_argument("--what", default="serverapp,clientapp")
+    parser.add_argument("--config", type=json.loads, default={})
+    arguments = parser.parse_args()
+    what = [word for word in arguments.what.split(",") if word]
+    if unknown := set(what) - set(_KINDS):
+        parser.error(f"--what knows serverapp and clientapp, not {', '.join(sorted(unknown))}")
+
+    answers = os.dup(1)
+    os.dup2(2, 1)  # what the app prints at import is no answer
+    here = Path(__file__).resolve().parent
+    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != here]  # an app's "client" is not ours
+    sys.dont_write_bytecode = True
+    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+    os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
+    app = arguments.app.resolve()
+    with tempfile.TemporaryDirectory(prefix="flowerbed-check-") as folder:
+        unpacked = Path(folder).resolve()
+        try:
+            answer = check(app, what, arguments.config, unpacked)
+        except CheckError as failure:
+            answer = as_answer(failure, app, unpacked)
+    sys.stdout.flush()
+    os.write(answers, json.dumps(answer, default=str).encode() + b"\n")
+    os._exit(0)  # an app that starts threads at import does not keep us
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""From an app's folder to what its environment shall contain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from flowerbed.errors import AppError
+from flowerbed.local import requirements as reading
+from flowerbed.local.cache import Progress, cache_root, silent, writable
+from flowerbed.local.environments import EnvironmentRequest
+from flowerbed.local.python import Interpreter, allows
+from flowerbed.local.sources import local_dependency, project_digest
+
+
+def request(
+    app: Path | None,
+    *,
+    release: str,
+    python: Interpreter,
+    launchers: Mapping[str, Path] | None = None,
+    progress: Progress = silent,
+) -> EnvironmentRequest:
+    """Find out what an app needs.
+
+    Parameters
+    ----------
+    app : Path or None
+        The app's folder; None asks for Flower alone.
+    release : str
+        The federation's exact Flower release.
+    python : Interpreter
+        The Python to build on.
+    launchers : mapping of str to Path or None
+        Name of a program → the script that shall stand for it.
+    progress : callable
+        Is told when a build back end has to be asked, which takes seconds the first time.
+
+    Raises
+    ------
+    AppError
+        If the app's pyproject.toml cannot be read, or excludes this Python, or its back end fails.
+    ReleaseError
+        If the app's requirement of flwr excludes the release.
+    """
+    scripts = {name: path.read_text(encoding="utf-8") for name, path in sorted((launchers or {}).items())}
+    if app is None:
+        return EnvironmentRequest(release, python, launchers=scripts)
+    app = app.resolve()
+    file = app / "pyproject.toml"
+    try:
+        pyproject = reading.read_pyproject(file.read_text(encoding="utf-8"), str(file))
+        uv_toml = app / "uv.toml"
+        own = reading.read_pyproject(uv_toml.read_text("utf-8"), str(uv_toml)) if uv_toml.is_file() else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise AppError(
+            f"the app's pyproject.toml cannot be read: {getattr(error, 'strerror', None) or error}",
+            where=str(file),
+            hint="Name the folder of a Flower App: it has a pyproject.toml with [tool.flwr.app].",
+        ) from error
+    project = pyproject.get("project")
+    requires = str(project.get("requires-python", "")) if isinstance(project, dict) else ""
+    if not allows(requires, python.version):
+        raise AppError(
+            f"the app needs Python {requires}, and this is Python {python.version}",
+            where=str(file),
+            hint="Choose another Python with `--python`.",
+        )
+    if reading.is_dynamic(pyproject):
+        from flowerbed.local.metadata import dynamic_dependencies
+
+        with writable(cache_root()):
+            dependencies = dynamic_dependencies(app, pyproject, python, progress)
+    else:
+        dependencies = reading.static_dependencies(pyproject)
+    wanted = reading.wanted(
+        dependencies,
+        release=release,
+        where=str(file),
+        markers=python.markers(),
+        settings=reading.uv_settings(pyproject, own),
+    )
+    paths = {name: local_dependency(app, path, name) for name, path in sorted(wanted.paths.items())}
+    return EnvironmentRequest(
+        release=release,
+        python=python,
+        requirements=wanted.requirements,
+        settings=wanted.settings,
+        paths=paths,
+        digests={name: project_digest(path) for name, path in paths.items()},
+        launchers=scripts,
+        where=str(file),
+    )

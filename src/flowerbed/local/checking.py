@@ -1,0 +1,84 @@
+"""Checking an app in its environment before anything starts: does its FAB build, do its apps import?"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowerbed.errors import AppError
+from flowerbed.flower import inside
+from flowerbed.local.plan import common_environment
+
+if TYPE_CHECKING:
+    from flowerbed.local.environments import Environment
+    from flowerbed.local.prepare import Progress, Source
+
+CHECK_SECONDS = 300.0
+
+
+def check(source: Source, environment: Environment, progress: Progress) -> None:
+    """Check the app unless this very app has passed in this very environment before.
+
+    Raises
+    ------
+    AppError
+        With the traceback of the ServerApp's or ClientApp's import, or why no FAB can be built.
+    """
+    from flowerbed.local.prepare import content_hash, staged
+
+    passed = source.folder.root / "checked"
+    with staged(source) as app:
+        key = content_hash(app, environment.key)
+        if passed.exists() and passed.read_text(encoding="utf-8") == key:
+            return
+        progress("checking that the ServerApp and the ClientApp can be imported")
+        _explain(_run_check(app, source, environment), source)
+    passed.write_text(key, encoding="utf-8")
+
+
+def _run_check(app: Path, source: Source, environment: Environment) -> dict[str, Any]:
+    env = common_environment(source.folder, [environment.launcher_bin, environment.bin])
+    home = source.folder.home("check")
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        done = subprocess.run(
+            [str(environment.python), str(inside.CHECK), str(app)],
+            capture_output=True,
+            text=True,
+            env=env | {"FLWR_HOME": str(home), "FLWR_TELEMETRY_ENABLED": "0"},
+            cwd=home,
+            timeout=CHECK_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise AppError(
+            f"the app did not finish importing within {CHECK_SECONDS:g} s",
+            where=str(source.app),
+            hint="Move work that takes long from the module's top level into the app's functions.",
+        ) from None
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    except (ValueError, IndexError):
+        raise AppError(
+            f"importing the app ended its process with status {done.returncode}",
+            where=str(source.app),
+            hint="\n".join(done.stderr.splitlines()[-20:]) or None,
+        ) from None
+    return answer
+
+
+def _explain(answer: dict[str, Any], source: Source) -> None:
+    if answer["ok"]:
+        return
+    hint = None
+    if answer.get("missing_module"):
+        hint = (
+            f"Add the package with the module {answer['missing_module']!r} to the app's dependencies in pyproject.toml."
+        )
+    traceback = str(answer.get("traceback") or "").rstrip()
+    names = {"serverapp": "the ServerApp cannot be imported", "clientapp": "the ClientApp cannot be imported"}
+    what = names.get(answer["stage"], "no FAB can be built from the app")
+    message = f"{what}: {answer['message']}" + (f"\n{traceback}" if traceback else "")
+    raise AppError(message, where=str(source.app), hint=hint)

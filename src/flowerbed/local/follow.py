@@ -1,0 +1,306 @@
+"""Following runs inside the supervisor: their log, their phase, their end, and the verdict.
+
+Each run is followed by one `Follower` from its submission to its verdict, whether or not anyone watches.
+What it learns goes to the state database at once, so a command that shows a run only reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from flowerbed.local import logs, processes
+from flowerbed.local.client import ClientError
+from flowerbed.local.unit import log_sizes
+from flowerbed.runs.lines import LineParser
+from flowerbed.runs.progress import Progress, advance
+from flowerbed.runs.records import Phase, RunRecord, Verdict
+from flowerbed.runs.tracebacks import last_traceback
+from flowerbed.runs.verdict import Observation, judge
+from flowerbed.topology.model import Role
+
+if TYPE_CHECKING:
+    from flowerbed.local.supervisor import Supervisor
+
+POLL_SECONDS = 0.5
+DRAIN_SECONDS = 5.0
+"""How long the rest of a finished run's log is waited for."""
+LOST_AFTER_SECONDS = 3.0
+"""A running run without a ServerApp process for this long has lost it."""
+SERVERAPP = "flwr-serverapp"
+
+
+class Follower:
+    """One run.
+
+    Parameters
+    ----------
+    supervisor : Supervisor
+        Whose client and store are used.
+    record : RunRecord
+        The run, with its Flower id.
+    marks : dict of str to int
+        How long each component's log was when the run was submitted.
+    timeout : float or None
+        Seconds from submission after which the run is stopped.
+    """
+
+    def __init__(
+        self, supervisor: Supervisor, record: RunRecord, *, marks: dict[str, int], timeout: float | None
+    ) -> None:
+        self.record = record
+        self.lost = ""
+        self.lost_since: float | None = None
+        self._supervisor = supervisor
+        self._marks = marks
+        self._timeout = timeout
+        self._parser = LineParser()
+        self._progress = Progress()
+        self._last_at = 0.0
+        self._log_ended = asyncio.Event()
+        self._stop_asked = False
+        self._timed_out = False
+        self._folder = supervisor.folder.run(record.number)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._log = (self._folder / "serverapp.log").open("a", encoding="utf-8")
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Start to follow."""
+        self._task = asyncio.create_task(self._follow())
+
+    async def listen(self) -> None:
+        """Ask the control client for the log, from where it was last heard."""
+        try:
+            await self._supervisor.client.ask("follow", run=self.record.flower_id, after=self._last_at)
+        except ClientError as error:
+            self._supervisor.report("run", str(self.record.number), f"its log cannot be followed: {error}")
+
+    def on_event(self, event: dict[str, Any]) -> None:
+        """Take a piece of the log, or its end."""
+        if event["event"] == "log-end":
+            self._log_ended.set()
+            return
+        self._last_at = max(self._last_at, float(event["at"]))
+        self._log.write(event["text"])
+        self._log.flush()
+        self._advance(event["text"])
+
+    def _advance(self, text: str, *, last: bool = False) -> None:
+        before = self._progress
+        now = time.time()
+        found = self._parser.feed(text, now) + (self._parser.finish(now) if last else [])
+        for item in found:
+            self._progress = advance(self._progress, item)
+        if self._progress != before:
+            self._write(rounds=self._progress.rounds, total_rounds=self._progress.total_rounds)
+
+    def _write(self, **changes: Any) -> None:
+        self.record = replace(self.record, **changes)
+        self._supervisor.store.write_run(self.record)
+
+    async def _follow(self) -> None:
+        await self.listen()
+        while self.record.phase is not Phase.FINISHED:
+            await asyncio.sleep(POLL_SECONDS)
+            if self._timeout is not None and time.time() - (self.record.submitted_at or 0) > self._timeout:
+                self._timed_out = True
+                await self.stop()
+            state = await self._ask_state()
+            if state is None:
+                if self.lost:
+                    break
+                continue
+            if state["status"] == "finished" or self.lost:
+                await self._finish(state)
+                return
+            phase = Phase(state["status"])
+            if phase is not self.record.phase:
+                self._write(phase=phase)
+                self._supervisor.report("run", str(self.record.number), phase.value)
+        await self._finish({"status": "running", "sub": "", "details": ""})
+
+    async def _ask_state(self) -> dict[str, Any] | None:
+        try:
+            found = await self._supervisor.client.ask("runs", run=self.record.flower_id, timeout=10)
+        except ClientError:
+            return None
+        return found[0] if found else None
+
+    async def stop(self) -> bool:
+        """Ask the SuperLink to stop the run."""
+        self._stop_asked = True
+        try:
+            answer = await self._supervisor.client.ask("stop", run=self.record.flower_id)
+        except ClientError as error:
+            if error.code != "not-found":
+                raise
+            return False
+        return bool(answer["stopped"])
+
+    async def _finish(self, state: dict[str, Any]) -> None:
+        if self.lost and state["status"] != "finished":
+            await self._give_up_run()
+        try:
+            await asyncio.wait_for(self._log_ended.wait(), DRAIN_SECONDS if not self.lost else 1.0)
+        except TimeoutError:
+            self._supervisor.report("run", str(self.record.number), "the end of its log did not come")
+        self._advance("", last=True)
+        self._judge(state)
+
+    async def _give_up_run(self) -> None:
+        """Have the SuperLink forget a run whose ServerApp is gone, so that SuperNodes stop working for it."""
+        try:
+            await self._supervisor.client.ask("stop", run=self.record.flower_id, timeout=10)
+        except ClientError:
+            return
+
+    def conclude(self, verdict: Verdict, reason: str) -> None:
+        """End the following with a verdict that is not Flower's to know."""
+        if self._task is not None:
+            self._task.cancel()
+        self._close(verdict, reason, "")
+
+    def _judge(self, state: dict[str, Any]) -> None:
+        serverapp_log = (self._folder / "serverapp.log").read_text(encoding="utf-8", errors="replace")
+        judgement = judge(
+            Observation(
+                outcome=state["sub"],
+                details=state["details"],
+                progress=self._progress,
+                stop_asked=self._stop_asked and not self._timed_out,
+                timed_out=self._timed_out,
+                serverapp_lost=self.lost,
+                serverapp_traceback=last_traceback(serverapp_log) or self._traceback_of(Role.SERVERAPP_SUPEREXEC),
+                clientapp_traceback=self._traceback_of(Role.CLIENTAPP_SUPEREXEC),
+            )
+        )
+        self.record = replace(self.record, outcome=state["sub"])
+        self._close(judgement.verdict, judgement.reason, judgement.detail)
+
+    def _traceback_of(self, role: Role) -> str:
+        folder = self._supervisor.folder
+        for component in self._supervisor.plan.components():
+            if component.role == role.value:
+                text = logs.read_from(folder.log(component.name), self._marks.get(component.name, 0))
+                if found := last_traceback(text):
+                    return found
+        return ""
+
+    def _close(self, verdict: Verdict, reason: str, detail: str) -> None:
+        results = self._supervisor.folder.results / str(self.record.flower_id)
+        kept = results.is_dir() and any(results.iterdir())
+        self._write(
+            phase=Phase.FINISHED,
+            verdict=verdict,
+            reason=reason,
+            detail=detail,
+            finished_at=time.time(),
+            results=str(self._folder / "results") if kept else None,
+        )
+        self._log.close()
+        self._supervisor.followers.forget(self.record.number)
+        self._supervisor.report("run", str(self.record.number), f"{verdict.value}: {reason}")
+
+
+class Followers:
+    """All runs that are being followed.
+
+    Parameters
+    ----------
+    supervisor : Supervisor
+        Whom they belong to.
+    """
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._active: dict[int, Follower] = {}
+
+    async def submit(self, number: int, app: str) -> str:
+        """Have the SuperLink take a run that the store holds; return Flower's id and follow it."""
+        store, folder = self._supervisor.store, self._supervisor.folder
+        record = store.run(number)
+        if record is None:
+            raise ClientError("not-found", f"there is no run {number}")
+        marks = log_sizes(folder, [component.name for component in self._supervisor.plan.components()])
+        taken = await self._supervisor.client.ask("submit", app=app, config=record.config)
+        record = replace(record, flower_id=str(taken["run"]), phase=Phase.PENDING)
+        store.write_run(record, marks={"logs": marks})
+        link = folder.run(number) / "results"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.is_symlink():
+            link.symlink_to(f"../../results/{record.flower_id}")
+        timeout, _ = store.run_marks(number)
+        follower = Follower(self._supervisor, record, marks=marks, timeout=timeout)
+        self._active[number] = follower
+        follower.begin()
+        self._supervisor.report("run", str(number), f"taken by the SuperLink as {record.flower_id}")
+        return str(record.flower_id)
+
+    async def stop(self, number: int) -> bool:
+        """Stop a run."""
+        follower = self._active.get(number)
+        return False if follower is None else await follower.stop()
+
+    def on_event(self, event: dict[str, Any]) -> None:
+        """Pass an event of the control client on to the run that it is about."""
+        for follower in list(self._active.values()):
+            if follower.record.flower_id == event.get("run"):
+                follower.on_event(event)
+
+    def resume(self) -> None:
+        """Listen again after the control client was started anew."""
+        for follower in self._active.values():
+            asyncio.get_running_loop().create_task(follower.listen())
+
+    def recover(self) -> None:
+        """Judge the runs that an earlier supervisor left unfinished: their ServerApps died with it."""
+        for record in self._supervisor.store.runs(unfinished=True):
+            reason = (
+                "the SuperLink never took it"
+                if record.flower_id is None
+                else "the ServerApp was lost: the supervisor that held it was killed"
+            )
+            ended = replace(
+                record, phase=Phase.FINISHED, verdict=Verdict.FAILED, reason=reason, finished_at=time.time()
+            )
+            self._supervisor.store.write_run(ended)
+            self._supervisor.report("run", str(record.number), f"failed: {reason}")
+
+    def serverapp_lost(self, why: str) -> None:
+        """Take the news that every running ServerApp has died."""
+        for follower in self._active.values():
+            if follower.record.phase in (Phase.STARTING, Phase.RUNNING):
+                follower.lost = why
+
+    def look_for_serverapps(self, table: dict[int, list[int]]) -> None:
+        """Notice runs whose ServerApp process is gone, long before Flower does (after a missed heartbeat)."""
+        running = [follower for follower in self._active.values() if follower.record.phase is Phase.RUNNING]
+        if not running:
+            return
+        tree = [
+            pid
+            for runner in self._supervisor.runners.values()
+            if any(component.role == Role.SERVERAPP_SUPEREXEC.value for component in runner.unit.components)
+            for pid in runner.tree(table)
+        ]
+        if any(SERVERAPP in processes.command_line(pid) for pid in tree):
+            for follower in running:
+                follower.lost_since = None
+            return
+        now = time.monotonic()
+        for follower in running:
+            follower.lost_since = follower.lost_since or now
+            if now - follower.lost_since >= LOST_AFTER_SECONDS:
+                follower.lost = "its process ended without a word"
+
+    def close(self, reason: str) -> None:
+        """Judge what is still going on when the federation is taken down."""
+        for follower in list(self._active.values()):
+            follower.conclude(Verdict.STOPPED, reason)
+
+    def forget(self, number: int) -> None:
+        """Let go of a run that has its verdict."""
+        self._active.pop(number, None)

@@ -1,0 +1,46 @@
+"""Component logs: read from a mark on, follow, and keep from growing without end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+KEEP_BYTES = 4 * 2**20
+TRIM_ABOVE_BYTES = 16 * 2**20
+
+
+def size(path: Path) -> int:
+    """Return a log's size in bytes, 0 if it is not there."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def read_from(path: Path, offset: int, *, limit: int = KEEP_BYTES) -> str:
+    """Return a log's text from a byte offset on, at most the last `limit` bytes of it.
+
+    A log that was trimmed since is read from its start.
+    """
+    try:
+        with path.open("rb") as log:
+            end = log.seek(0, 2)
+            start = offset if offset <= end else 0
+            log.seek(max(start, end - limit))
+            return log.read().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def trim(path: Path) -> bool:
+    """Cut an overgrown log to its last part, in place; return whether it was.
+
+    Its program writes in append mode, so it goes on at the new end. What it writes between our reading and
+    our cutting is lost; the log says that something was cut.
+    """
+    if size(path) <= TRIM_ABOVE_BYTES:
+        return False
+    kept = read_from(path, 0, limit=KEEP_BYTES).partition("\n")[2]
+    with path.open("r+b") as log:
+        log.truncate(0)
+        log.write(b"[flowerbed: older lines were cut]\n" + kept.encode())
+    return True

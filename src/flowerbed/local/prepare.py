@@ -1,0 +1,317 @@
+"""From a folder to a plan: everything that can be known, solved or found wrong before anything starts.
+
+Gather (the file, the app, the environment), decide (release, topology, ports), and return a plan. The user's
+files are only read; what a FAB is built from is a copy in the state folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flowerbed.errors import AppError, SpecError, UsageError
+from flowerbed.flower import inside
+from flowerbed.flower.contract import DATABASE
+from flowerbed.flower.release import Release, parse
+from flowerbed.flower.releases import Row, choose
+from flowerbed.flower.staging import stage
+from flowerbed.local import ports
+from flowerbed.local.asking import request
+from flowerbed.local.checking import check
+from flowerbed.local.environments import Environment, ensure
+from flowerbed.local.layout import StateFolder
+from flowerbed.local.plan import Plan, Ports, common_environment, resolve
+from flowerbed.local.python import choose_python
+from flowerbed.local.runtime import LocalRuntime
+from flowerbed.spec.app import AppManifest, check_run_config, parse_app
+from flowerbed.spec.defaults import default_federation
+from flowerbed.spec.limits import check_local
+from flowerbed.spec.load import Loaded, load
+from flowerbed.spec.lock import Lock, read_lock
+from flowerbed.spec.model import Federation
+from flowerbed.spec.run_config import parse_config_arguments
+from flowerbed.spec.values import duration_seconds
+from flowerbed.topology.build import SUPERLINK, build
+from flowerbed.topology.model import Topology
+
+FEDERATION_FILE = "federation.yaml"
+LOCK_FILE = "federation.lock"
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a user named.
+
+    Parameters
+    ----------
+    loaded : Loaded or None
+        The federation file; None for an app without one.
+    federation : Federation
+        What it says, or the default.
+    app : Path
+        The app's folder.
+    manifest : AppManifest
+        What its pyproject says.
+    folder : StateFolder
+        Where the federation's state lies.
+    """
+
+    loaded: Loaded | None
+    federation: Federation
+    app: Path
+    manifest: AppManifest
+    folder: StateFolder
+
+    @property
+    def lock(self) -> Path:
+        """Where the exact release is locked: beside the federation file, or in the state folder without one."""
+        return (self.folder.root if self.loaded is None else self.folder.root.parent) / LOCK_FILE
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is ready to be started.
+
+    Parameters
+    ----------
+    source : Source
+        What it comes from.
+    plan : Plan
+        What shall run.
+    run_config : dict
+        The run config of runs: the file's, and the command line's over it.
+    timeout : float or None
+        How long a run may take, in seconds.
+    """
+
+    source: Source
+    plan: Plan
+    run_config: dict[str, object]
+    timeout: float | None
+
+    @property
+    def folder(self) -> StateFolder:
+        """Where the federation's state lies."""
+        return self.source.folder
+
+    @property
+    def manifest(self) -> AppManifest:
+        """The app's manifest."""
+        return self.source.manifest
+
+
+def find(place: Path, *, app: Path | None = None) -> Source:
+    """Find the federation that a file, or a folder, stands for.
+
+    Parameters
+    ----------
+    place : Path
+        A federation file, a folder with a federation.yaml, or the folder of an app without one.
+    app : Path or None
+        Another app than the file names.
+
+    Raises
+    ------
+    UsageError
+        If there is no such place; `SpecError` and `AppError` if what is there is wrong.
+    """
+    if not place.exists():
+        raise UsageError("there is no such file or folder", where=str(place))
+    file = place / FEDERATION_FILE if place.is_dir() else place
+    folder = StateFolder.beside(place)
+    if not file.exists():
+        manifest = _manifest(place, hint=f"Make one with `flowerbed new`, or name a folder with a {FEDERATION_FILE}.")
+        return Source(None, default_federation(manifest.name), place, manifest, folder)
+    loaded = load(file)
+    where = app if app is not None else file.parent / loaded.federation.spec.app.path
+    manifest = _manifest(where, hint=f"{file} names it as spec.app.path." if app is None else None)
+    return Source(loaded, loaded.federation, where, manifest, folder)
+
+
+def _manifest(app: Path, *, hint: str | None) -> AppManifest:
+    file = app / "pyproject.toml"
+    try:
+        return parse_app(file.read_text(encoding="utf-8"), str(file))
+    except FileNotFoundError:
+        what = "there is no pyproject.toml, so this is no Flower App" if app.is_dir() else "there is no such app folder"
+        raise AppError(what, where=str(app), hint=hint) from None
+    except UnicodeDecodeError:
+        raise AppError("is not UTF-8", where=str(file)) from None
+
+
+def prepare(
+    source: Source,
+    *,
+    flower: str | None = None,
+    progress: Progress,
+    config: list[str] | None = None,
+    timeout: str | None = None,
+) -> Prepared:
+    """Make everything ready: environment, checks, ports, plan. Starts nothing.
+
+    Parameters
+    ----------
+    source : Source
+        From `find`.
+    flower : str or None
+        A Flower release that goes before the file's.
+    progress : callable
+        Told what is being done.
+    config : list of str or None
+        Run config from the command line.
+    timeout : str or None
+        A run's time limit from the command line.
+
+    Raises
+    ------
+    FlowerbedError
+        Whatever is wrong: nothing was started.
+    """
+    federation = source.federation
+    run_config = {**federation.spec.run.config, **parse_config_arguments(config or [])}
+    check_run_config(source.manifest, run_config)
+    limit = federation.spec.run.timeout_seconds if timeout is None else duration_seconds(timeout)
+    row = _release(source, flower)
+    _check_size(source, row)
+    source.folder.create()
+    environment = _environment(source, row, progress)
+    check(source, environment, progress)
+    _write_lock(source, row, environment)
+    topology = build(federation, row.contract, row.minor)
+    plan = _plan(source, row, environment, topology)
+    return Prepared(source, plan, dict(run_config), limit)
+
+
+def _release(source: Source, flower: str | None) -> Row:
+    requirement = source.manifest.flwr_requirement
+    allowed = requirement.specifier if requirement is not None else None
+    wanted = flower or source.federation.spec.flower
+    locked = _locked(source)
+    if locked is not None and flower is None:
+        exact = parse(locked.flower)
+        if isinstance(exact, Release) and (wanted is None or wanted in (str(exact), str(exact.minor))):
+            row = choose(str(exact.minor), None)
+            if allowed is None or allowed.contains(locked.flower, prereleases=True):
+                return replace(row, patch=exact.patch)
+    return choose(wanted, allowed)
+
+
+def _locked(source: Source) -> Lock | None:
+    try:
+        text = source.lock.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    return read_lock(text, str(source.lock))
+
+
+def _write_lock(source: Source, row: Row, environment: Environment) -> None:
+    python = ".".join(environment.python_version.split(".")[:2])
+    text = Lock(str(row.release), python, source.manifest.requirements_digest, environment.key).render()
+    try:
+        if source.lock.read_text(encoding="utf-8") == text:
+            return
+    except FileNotFoundError:
+        pass
+    beside = source.lock.with_name(f".{LOCK_FILE}.{os.getpid()}")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(source.lock)
+
+
+def _check_size(source: Source, row: Row) -> None:
+    spec = source.federation.spec.model_copy(update={"flower": str(row.minor)})
+    federation = source.federation.model_copy(update={"spec": spec})
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    findings = check_local(federation, os.cpu_count() or 1, memory)
+    if not findings:
+        return
+    if source.loaded is None:
+        raise UsageError(findings[0].message, hint=findings[0].hint)
+    raise SpecError([source.loaded.problem(finding) for finding in findings])
+
+
+def _environment(source: Source, row: Row, progress: Progress) -> Environment:
+    requires = str(source.manifest.requires_python or "")
+    python = choose_python(row.pythons, wanted=source.federation.spec.python, requires=requires)
+    wanted = request(
+        source.app, release=str(row.release), python=python, launchers=inside.launchers(), progress=progress
+    )
+    return ensure(wanted, progress)
+
+
+def _plan(source: Source, row: Row, environment: Environment, topology: Topology) -> Plan:
+    folder = source.folder
+    common = common_environment(folder, [environment.launcher_bin, environment.bin])
+    numbers = _ports(source, topology)
+    contract = row.contract
+    control = f"{ports.LOOPBACK}:{numbers[SUPERLINK][contract.control_port()]}"
+    minor = str(row.minor)
+    units = resolve(topology, numbers, folder, minor=minor, executables=environment.launcher_bin, environment=common)
+    database = folder.data(SUPERLINK, minor) / DATABASE.name
+    return Plan(
+        federation=topology.federation,
+        release=str(row.release),
+        environment=str(environment.path),
+        client=[
+            *(str(environment.python), "-u", str(inside.CLIENT)),
+            *("--dialect", contract.dialect, "--address", control, "--database", str(database)),
+        ],
+        client_env=common | {"FLWR_HOME": str(folder.home("control-client")), "FLWR_TELEMETRY_ENABLED": "0"},
+        taken=contract.work_marks.taken,
+        replied=contract.work_marks.replied,
+        units=units,
+    )
+
+
+def _ports(source: Source, topology: Topology) -> Ports:
+    """Give every port a number: the file's, else the one it had, else one that is free."""
+    running = LocalRuntime(source.folder).is_up()
+    before = Plan.read(source.folder.plan).ports if source.folder.plan.exists() else {}
+    asked = source.federation.spec.superlink.ports.model_dump(exclude_none=True)
+    numbers: Ports = {component.name: {} for component in topology.components}
+    missing = []
+    for component in topology.components:
+        for port in component.ports:
+            had = before.get(component.name, {}).get(port.name)
+            fixed = asked.get(port.name) if component.name == SUPERLINK else None
+            if fixed is not None:
+                if not (running and had == fixed):
+                    ports.require_free(fixed, purpose=f"spec.superlink.ports.{port.name}")
+                numbers[component.name][port.name] = fixed
+            elif had is not None and (running or ports.is_free(had)):
+                numbers[component.name][port.name] = had
+            else:
+                missing.append((component.name, port.name))
+    for (component_name, port_name), number in zip(missing, ports.find_free(len(missing)), strict=True):
+        numbers[component_name][port_name] = number
+    return numbers
+
+
+@contextmanager
+def staged(source: Source) -> Iterator[Path]:
+    """Give a copy of the app from which a FAB can be built; gone afterwards."""
+    source.folder.create()
+    parent = Path(tempfile.mkdtemp(dir=source.folder.staging))
+    try:
+        target = parent / "app"
+        stage(source.app, target)
+        yield target
+    finally:
+        shutil.rmtree(parent, ignore_errors=True)
+
+
+def content_hash(folder: Path, *more: str) -> str:
+    """Return a hash over all files of a folder, and more text."""
+    digest = hashlib.sha256(json.dumps(more).encode())
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()

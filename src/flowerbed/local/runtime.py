@@ -1,0 +1,362 @@
+"""The local runtime: the verbs' requests to a supervisor, and what it has written down.
+
+Everything goes through the state database; the supervisor is rung by a signal. Nothing here waits without
+watching that the supervisor is still there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from flowerbed.errors import ControlError, FederationFailed, NotRunning, StateError, UnknownRunError, UsageError
+from flowerbed.local import processes
+from flowerbed.local.layout import StateFolder
+from flowerbed.local.plan import Plan
+from flowerbed.local.store import Store
+from flowerbed.runs.records import Phase, RunRecord, Verdict
+from flowerbed.runs.runtime import Event, FederationStatus
+
+POLL_SECONDS = 0.05
+START_SECONDS = 15.0
+"""How long a fresh supervisor may take to take its lock."""
+DOWN_SECONDS = 30.0
+
+Watch = Callable[[Event], None]
+
+
+class LocalRuntime:
+    """One local federation, running or not.
+
+    Parameters
+    ----------
+    folder : StateFolder
+        Where its state lies.
+    """
+
+    def __init__(self, folder: StateFolder) -> None:
+        self.folder = folder
+        self._open: Store | None = None
+
+    @property
+    def store(self) -> Store:
+        """The state database; opened once."""
+        if self._open is None:
+            self._open = Store(self.folder.database)
+        return self._open
+
+    # What is.
+
+    def is_up(self) -> bool:
+        """Tell whether a supervisor lives: it holds a lock that the kernel frees with its last breath."""
+        try:
+            with self.folder.lock.open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def status(self) -> FederationStatus:
+        """Return what was last observed."""
+        facts = self.store.facts()
+        up = self.is_up()
+        state = facts.get("state", "down")
+        reason = facts.get("reason", "")
+        if not up and state != "down":
+            state, reason = "down", "the supervisor was killed; `flowerbed up` starts it again"
+        return FederationStatus(
+            name=facts.get("federation", self.folder.root.parent.name),
+            flower=facts.get("release", ""),
+            state=state,
+            nodes_online=facts.get("nodes_online", 0) if up else 0,
+            nodes_expected=facts.get("nodes_expected", 0),
+            superexecs_connected=facts.get("superexecs_connected", 0) if up else 0,
+            superexecs_expected=facts.get("superexecs_expected", 0),
+            components=tuple(self.store.components()) if up else (),
+            runs=tuple(self.store.runs(unfinished=True)) if up else (),
+            supervisor_pid=facts.get("supervisor_pid") if up else None,
+            reason=reason,
+        )
+
+    def events(self, *, after: int = 0) -> Iterator[tuple[int, Event]]:
+        """Return the events numbered above `after`."""
+        yield from self.store.events(after)
+
+    def runs(self) -> list[RunRecord]:
+        """Return every run of history, oldest first."""
+        return self.store.runs()
+
+    def run(self, number: int) -> RunRecord:
+        """Return one run."""
+        record = self.store.run(number)
+        if record is None:
+            raise UnknownRunError(f"there is no run {number}", where=str(self.folder.root))
+        if record.phase is not Phase.FINISHED and not self.is_up():
+            return interrupted(record)
+        return record
+
+    # Up and down.
+
+    def serves(self, plan: Plan) -> bool:
+        """Tell whether what is up has the environment that a plan asks for, so that its app can run as it is."""
+        if not self.is_up():
+            return False
+        running = Plan.read(self.folder.plan)
+        return (running.environment, running.release) == (plan.environment, plan.release)
+
+    def up(self, plan: Plan, *, tied: bool, watch: Watch, interrupted: Callable[[], int] = lambda: 0) -> bool:
+        """Make the plan so, and return when it is observed ready; return whether it was started just now.
+
+        Parameters
+        ----------
+        plan : Plan
+            What shall run.
+        tied : bool
+            End with this process (a foreground `up`), instead of living on.
+        watch : callable
+            Called with each event meanwhile.
+        interrupted : callable
+            Tells how often Ctrl-C was typed.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If it was typed while waiting.
+        FederationFailed
+            If a unit ends again and again; a federation that was started just now is taken down again.
+        """
+        self.folder.create()
+        if self._open is None:
+            self._open = Store(self.folder.database, create=True)
+        after = self.store.last_event()
+        fresh = not self.is_up()
+        if not fresh:
+            self._refuse_release_change(plan)
+        plan.write(self.folder.plan)
+        if fresh:
+            self.store.set_facts(state="starting", reason="", supervisor_pid=None, ready_at=None)
+            self._start_supervisor(tied=tied)
+        else:
+            self.ask("apply")
+        try:
+            self._wait_ready(after, watch, interrupted)
+        except BaseException:
+            if fresh:
+                self.down()
+            raise
+        return fresh
+
+    def _refuse_release_change(self, plan: Plan) -> None:
+        release = self.store.facts().get("release")
+        unfinished = self.store.runs(unfinished=True)
+        if release and release != plan.release and unfinished:
+            raise UsageError(
+                f"the federation runs Flower {release} and the file now asks for {plan.release},"
+                f" but run {unfinished[0].number} is not finished",
+                hint=f"Wait for it, or stop it with `flowerbed stop {unfinished[0].number}`, and run `up` again.",
+            )
+
+    def _start_supervisor(self, *, tied: bool) -> None:
+        python = [sys.executable, "-P"]
+        command = [
+            *[*python, "-m", "flowerbed.local.guard", "--tied" if tied else "--free"],
+            *[*python, "-m", "flowerbed.local.supervisor", str(self.folder.root)],
+        ]
+        with self.folder.supervisor_log.open("ab") as log:
+            guard = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder.root, start_new_session=True
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self.is_up():
+            if guard.poll() is not None or time.monotonic() > deadline:
+                tail = self.folder.supervisor_log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
+                raise FederationFailed(
+                    "the supervisor did not start", where=str(self.folder.supervisor_log), hint="\n".join(tail)
+                )
+            time.sleep(0.01)
+        guard.returncode = 0  # it is meant to outlive this object
+
+    def _wait_ready(self, after: int, watch: Watch, interrupted: Callable[[], int]) -> None:
+        while True:
+            if interrupted():
+                raise KeyboardInterrupt
+            for number, event in self.store.events(after):
+                after = number
+                watch(event)
+                if event.kind == "crash-loop":
+                    reason = self._reason()
+                    raise FederationFailed(event.message, where=event.subject, hint=reason)
+            facts = self.store.facts()
+            if facts["state"] == "ready" and not self.store.asked():
+                return
+            if not self.is_up():
+                raise FederationFailed(
+                    "the supervisor ended before the federation was ready",
+                    where=str(self.folder.supervisor_log),
+                    hint="Its log says why; `flowerbed up` tries again.",
+                )
+            time.sleep(POLL_SECONDS)
+
+    def _reason(self) -> str:
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            facts = self.store.facts()
+            if facts["state"] == "failed":
+                return str(facts["reason"])
+            time.sleep(POLL_SECONDS)
+        return ""
+
+    def down(self, *, watch: Watch | None = None, hurry: Callable[[], bool] = lambda: False) -> bool:
+        """Take the federation down; return whether it was up. Its state stays.
+
+        Parameters
+        ----------
+        watch : callable or None
+            Called with each event meanwhile.
+        hurry : callable
+            Tells whether to end everything at once instead of waiting for programs to end by themselves.
+        """
+        if not self.is_up():
+            self._clear_leftovers()
+            return False
+        after = self.store.last_event()
+        pid = self._supervisor()
+        processes.send([pid], signal.SIGTERM)
+        hurried = False
+        deadline = time.monotonic() + DOWN_SECONDS
+        while self.is_up():
+            if watch is not None:
+                for number, event in self.store.events(after):
+                    after = number
+                    watch(event)
+            if hurry() and not hurried:
+                hurried = True
+                processes.send([pid], signal.SIGTERM)
+            if time.monotonic() > deadline:
+                processes.send([pid], signal.SIGKILL)  # the guard clears away the rest
+                deadline = time.monotonic() + DOWN_SECONDS
+            time.sleep(POLL_SECONDS)
+        self._clear_leftovers()
+        return True
+
+    def remove(self) -> None:
+        """Delete everything that the federation keeps: Flower's database, logs, results and history."""
+        if self.is_up():
+            raise StateError("the federation is up", where=str(self.folder.root), hint="Take it down first.")
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+        shutil.rmtree(self.folder.root, ignore_errors=False)
+
+    def _clear_leftovers(self) -> None:
+        left = processes.kill_all(lambda: processes.marked(self.folder.root))
+        if left:
+            raise FederationFailed(f"these processes cannot be killed: {left}", where=self.folder.root.parent.name)
+
+    # Requests.
+
+    def ask(self, kind: str, *, timeout: float = 90.0, **payload: object) -> dict[str, Any]:
+        """Ask the supervisor for something and return its answer.
+
+        Raises
+        ------
+        NotRunning
+            If there is none.
+        ControlError
+            If it refuses, or does not answer within `timeout` seconds.
+        """
+        request = self.store.ask(kind, **payload)
+        processes.send([self._supervisor()], signal.SIGUSR1)
+        deadline = time.monotonic() + timeout
+        while True:
+            state, answer = self.store.answer_to(request)
+            if state == "done":
+                return answer
+            if state == "refused":
+                raise ControlError(str(answer["message"]), where=str(answer["code"]))
+            if not self.is_up():
+                raise NotRunning("the supervisor ended before it answered", hint="`flowerbed up` starts it again.")
+            if time.monotonic() > deadline:
+                raise ControlError(f"the supervisor did not answer {kind!r} within {timeout:g} s")
+            time.sleep(POLL_SECONDS / 2)
+
+    def submit(self, app: Path, config: dict[str, object], *, timeout: float | None = None, name: str = "") -> int:
+        """Submit a staged app; return the run's number once the SuperLink has taken it."""
+        self._supervisor()
+        number = self.store.add_run(app=name or app.name, config=config, timeout=timeout, submitted_at=time.time())
+        try:
+            self.ask("submit", run=number, app=str(app))
+        except BaseException as error:
+            record = self.store.run(number)
+            if record is not None and record.verdict is None:
+                self.store.write_run(failed(record, f"the SuperLink did not take it: {error}"))
+            raise
+        return number
+
+    def stop(self, number: int) -> None:
+        """Stop a run."""
+        record = self.run(number)
+        if record.phase is Phase.FINISHED:
+            return
+        self.ask("stop", run=number)
+
+    def wait_finished(self, number: int, *, timeout: float = 90.0) -> RunRecord:
+        """Return a run once it has its verdict.
+
+        Raises
+        ------
+        ControlError
+            If it has none after `timeout` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        while (record := self.run(number)).phase is not Phase.FINISHED:
+            if time.monotonic() > deadline:
+                raise ControlError(
+                    f"run {number} did not finish within {timeout:g} s", hint="`flowerbed status` says more."
+                )
+            time.sleep(POLL_SECONDS)
+        return record
+
+    def _supervisor(self) -> int:
+        if not self.is_up():
+            raise NotRunning(
+                "the federation is not up", where=str(self.folder.root.parent), hint="Start it with `flowerbed up`."
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while (pid := self.store.facts().get("supervisor_pid")) is None:  # it has the lock, but writes only now
+            if time.monotonic() > deadline:
+                raise NotRunning("the supervisor does not say which process it is", where=str(self.folder.root))
+            time.sleep(POLL_SECONDS)
+        return int(pid)
+
+
+def failed(record: RunRecord, reason: str) -> RunRecord:
+    """Return a record of a run that failed for a reason of ours."""
+    return replace(record, phase=Phase.FINISHED, verdict=Verdict.FAILED, reason=reason, finished_at=time.time())
+
+
+def interrupted(record: RunRecord) -> RunRecord:
+    """Return how a run looks whose supervisor is gone: its ServerApp died with it."""
+    return failed(record, "the ServerApp was lost: the supervisor that held it was killed")
+
+
+@contextmanager
+def only_one_verb(folder: StateFolder) -> Iterator[None]:
+    """Hold off other `up`, `run` and `down` commands on the same federation while one changes it."""
+    with (folder.root / "verb.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)

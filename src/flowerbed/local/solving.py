@@ -1,0 +1,79 @@
+"""A project made up for uv: what is wanted, with one exact flwr, and no word of the app's own code.
+
+uv gets a pyproject.toml instead of a list of requirements because only there do the app's own settings
+(``[tool.uv]``: sources, indexes, constraints) count. The lock is in the standard format (PEP 751), which
+says where each file comes from and its hash.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from flowerbed.local.cache import Progress, silent
+from flowerbed.local.uv import uv
+from flowerbed.local.uv_errors import PLACEHOLDER, explain
+
+LOCK = "pylock.toml"
+
+
+def write_project(
+    folder: Path, requirements: Iterable[str], settings: Mapping[str, Any], paths: Mapping[str, Path]
+) -> None:
+    """Write the made-up project.
+
+    Parameters
+    ----------
+    folder : Path
+        Where; it is made.
+    requirements : iterable of str
+        Everything to install.
+    settings : mapping
+        The app's settings for uv.
+    paths : mapping of str to Path
+        Package → folder or file from which it is installed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    sources = {**settings.get("sources", {}), **{name: {"path": str(path)} for name, path in paths.items()}}
+    tables = {
+        "project": {"name": PLACEHOLDER, "version": "0", "dependencies": list(requirements)},
+        "tool.uv": {**settings, "sources": sources},
+    }
+    text = "".join(
+        f"[{table}]\n" + "".join(f"{_toml(key)} = {_toml(value)}\n" for key, value in content.items()) + "\n"
+        for table, content in tables.items()
+    )
+    (folder / "pyproject.toml").write_text(text, encoding="utf-8")
+
+
+def solve(folder: Path, python: Path, *, doing: str, where: str | None, progress: Progress = silent) -> dict[str, str]:
+    """Solve the made-up project for a Python; the lock lies beside it, the versions are returned by package.
+
+    Raises
+    ------
+    EnvironmentFailed
+        With uv's reason.
+    """
+    arguments = ("pip", "compile", "--quiet", "--preview-features", "pylock", "--python", str(python))
+    code, _, lines = uv(*arguments, "pyproject.toml", "--output-file", LOCK, cwd=folder, progress=progress)
+    if code != 0:
+        raise explain(lines, doing=doing, where=where)
+    lock = tomllib.loads((folder / LOCK).read_text(encoding="utf-8"))
+    return {canonicalize_name(entry["name"]): str(entry.get("version", "")) for entry in lock.get("packages", [])}
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    # JSON's true, false, numbers and strings are TOML's, if no character is written as two surrogates.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,126 @@
+"""What is known of a run: its rounds, its end as Flower tells it, and the verdict as we judge it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """Where a run is, in Flower's words, with one of ours before them."""
+
+    SUBMITTING = "submitting"
+    PENDING = "pending"
+    STARTING = "starting"
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+class Verdict(StrEnum):
+    """What came of a run, judged from what was observed."""
+
+    SUCCEEDED = "succeeded"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    UNVERIFIED = "unverified"
+    STOPPED = "stopped"
+    TIMED_OUT = "timed out"
+
+    def exit_code(self, *, strict: bool = False) -> int:
+        """Return the process exit code that tells this verdict to a script."""
+        if self is Verdict.DEGRADED:
+            return 6 if strict else 0
+        return {"succeeded": 0, "failed": 1, "stopped": 3, "timed out": 4, "unverified": 5}[self.value]
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One sending out of messages and gathering of replies within a round.
+
+    Parameters
+    ----------
+    kind : str
+        ``train`` or ``evaluate`` (``fit`` of older strategies is ``train``), or what the strategy calls it.
+    sampled : int or None
+        How many SuperNodes were asked; None where the log does not say.
+    results, failures : int or None
+        How many replies were good and bad; None until they are known.
+    """
+
+    kind: str
+    sampled: int | None = None
+    results: int | None = None
+    failures: int | None = None
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of a strategy, as far as the ServerApp's log tells it.
+
+    Parameters
+    ----------
+    number : int
+        Counted from 1, as Flower does.
+    exchanges : tuple of Exchange
+        In the order in which they happened.
+    metrics : dict of str to float
+        ``train/<name>``, ``evaluate/<name>`` (aggregated from SuperNodes) and ``server/<name>`` (evaluated centrally).
+    started_at, finished_at : float or None
+        Unix time in seconds, as observed.
+    """
+
+    number: int
+    exchanges: tuple[Exchange, ...] = ()
+    metrics: dict[str, float] = field(default_factory=dict)
+    started_at: float | None = None
+    finished_at: float | None = None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run as history keeps it.
+
+    Parameters
+    ----------
+    number : int
+        Counted from 1 in this federation; what a user types.
+    flower_id : str or None
+        Flower's run id, a uint64 as text; None until the SuperLink has given one.
+    app : str
+        The app's name and version, ``publisher/name==version`` where known.
+    phase : Phase
+        Where it is.
+    outcome : str
+        Flower's own word for a finished run: ``completed``, ``failed``, ``stopped`` or empty.
+    verdict : Verdict or None
+        Ours; None while it is not finished.
+    reason : str
+        One sentence that says why the verdict is what it is.
+    detail : str
+        A traceback or the last lines of a log, where that explains a failure.
+    rounds : tuple of Round
+        What the log told.
+    total_rounds : int or None
+        How many rounds the strategy said it would do.
+    config : dict of str to object
+        The run config given for this run.
+    submitted_at, finished_at : float or None
+        Unix time in seconds.
+    results : str or None
+        The folder with what the ServerApp saved.
+    """
+
+    number: int
+    flower_id: str | None
+    app: str
+    phase: Phase
+    outcome: str = ""
+    verdict: Verdict | None = None
+    reason: str = ""
+    detail: str = ""
+    rounds: tuple[Round, ...] = ()
+    total_rounds: int | None = None
+    config: dict[str, object] = field(default_factory=dict)
+    submitted_at: float | None = None
+    finished_at: float | None = None
+    results: str | None = None

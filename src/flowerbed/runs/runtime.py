@@ -1,0 +1,126 @@
+"""The one interface that every runtime offers to the verbs: local processes now, a cluster next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from flowerbed.runs.records import RunRecord
+
+
+@dataclass(frozen=True)
+class ComponentStatus:
+    """One program as it was last observed.
+
+    Parameters
+    ----------
+    name, role : str
+        As in the topology.
+    state : str
+        ``waiting``, ``starting``, ``running``, ``backing off``, ``crash loop``, ``stopped``.
+    pid : int or None
+        Its process, on the local runtime.
+    restarts : int
+        How often its unit was started again.
+    addresses : dict of str to str
+        Port name to ``host:port``.
+    note : str
+        Why it is in this state, where that is not obvious.
+    """
+
+    name: str
+    role: str
+    state: str
+    pid: int | None = None
+    restarts: int = 0
+    addresses: dict[str, str] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class FederationStatus:
+    """A federation as it was last observed.
+
+    Parameters
+    ----------
+    name : str
+        The federation's name.
+    flower : str
+        The exact Flower release.
+    state : str
+        ``down``, ``starting``, ``ready``, ``degraded`` (running, but not all that was ready still is),
+        ``failed`` (a crash loop) or ``stopping``.
+    nodes_online, nodes_expected : int
+        SuperNodes that the SuperLink knows as online, and how many the file asks for.
+    superexecs_connected, superexecs_expected : int
+        SuperExecs with an open connection to where they claim work.
+    components : tuple of ComponentStatus
+        Every program.
+    runs : tuple of RunRecord
+        Runs that are not finished.
+    supervisor_pid : int or None
+        The process that holds it all up.
+    reason : str
+        Why it is not ready, in a sentence.
+    """
+
+    name: str
+    flower: str
+    state: str
+    nodes_online: int = 0
+    nodes_expected: int = 0
+    superexecs_connected: int = 0
+    superexecs_expected: int = 0
+    components: tuple[ComponentStatus, ...] = ()
+    runs: tuple[RunRecord, ...] = ()
+    supervisor_pid: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened, for whoever watches.
+
+    Parameters
+    ----------
+    at : float
+        Unix time in seconds.
+    kind : str
+        ``unit``, ``node``, ``ready``, ``run``, ``wedge``, ``supervisor``.
+    subject : str
+        The component, unit or run that it is about.
+    message : str
+        One sentence.
+    """
+
+    at: float
+    kind: str
+    subject: str
+    message: str
+
+
+class Runtime(Protocol):
+    """What the verbs need of a runtime."""
+
+    def status(self) -> FederationStatus:
+        """Return what was last observed; never waits."""
+
+    def events(self, *, after: int = 0) -> Iterator[tuple[int, Event]]:
+        """Return the events with a number above `after`, oldest first, with their numbers."""
+
+    def submit(self, app: Path, config: dict[str, object], *, timeout: float | None = None) -> int:
+        """Submit the app in a folder; return the run's number once the SuperLink has taken it.
+
+        `timeout` is in seconds from submission; a run that takes longer is stopped and judged ``timed out``.
+        """
+
+    def run(self, number: int) -> RunRecord:
+        """Return a run as it is now known."""
+
+    def runs(self) -> list[RunRecord]:
+        """Return every run that history holds, oldest first."""
+
+    def stop(self, number: int) -> None:
+        """Ask the SuperLink to stop a run; return when it was asked."""

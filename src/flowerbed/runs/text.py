@@ -1,0 +1,34 @@
+"""Log text as Flower's programs write it, made plain: colours off, the level told apart from the message.
+
+Flower's console handler (``flwr.common.logger`` up to 1.34, ``flwr.supercore.logger`` since 1.35) writes
+``<colour>INFO <time?><reset>:      message`` in every release from 1.22 to 1.41, one newline after each record.
+"""
+
+from __future__ import annotations
+
+import re
+
+_ESCAPE = re.compile(r"\x1b(?:\[[0-9:;<=>?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+_PREFIX = re.compile(
+    r"(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) "
+    r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+)?"  # where the program was told to write times
+    r"\s*: {1,6}(?: (?P<message>.*)|$)",
+    re.DOTALL,
+)
+
+
+def strip_ansi(text: str) -> str:
+    """Return the text without terminal escape sequences."""
+    return _ESCAPE.sub("", text) if "\x1b" in text else text
+
+
+def split_level(line: str) -> tuple[str | None, str]:
+    """Part a plain line into Flower's log level and the message; the level is None where a program just printed."""
+    found = _PREFIX.match(line)
+    return (found["level"], found["message"] or "") if found else (None, line)
+
+
+def last_lines(text: str, count: int) -> str:
+    """Return the last `count` lines of a log, colours off, blank lines at the end left out."""
+    lines = strip_ansi(text).rstrip().splitlines()
+    return "\n".join(lines[-count:]) if count > 0 else ""

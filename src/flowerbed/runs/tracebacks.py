@@ -1,0 +1,109 @@
+"""Find the traceback that explains a failure in what a program printed."""
+
+from __future__ import annotations
+
+import re
+
+from flowerbed.runs.text import last_lines, split_level, strip_ansi
+
+__all__ = ["LIMIT", "last_lines", "last_traceback", "summary_of"]
+
+LIMIT = 12_000
+"""Characters kept of a traceback: a recursion error prints a thousand frames."""
+
+_START = re.compile(r"(?:  \+ Exception Group )?Traceback \(most recent call last\):")
+_CHAIN = (
+    "The above exception was the direct cause of the following exception:",
+    "During handling of the above exception, another exception occurred:",
+)
+_RAISED = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?$")
+# How a program ends that was told to, which explains nothing where there is any other traceback.
+_ENDINGS = ("KeyboardInterrupt", "SystemExit", "GeneratorExit", "CancelledError")
+_MESSAGE_LINES = 20  # of an exception whose message has several lines
+
+
+def last_traceback(text: str, *, limit: int = LIMIT) -> str | None:
+    """Return the last traceback in a log that explains something, with the exceptions that it came from.
+
+    Parameters
+    ----------
+    text : str
+        A program's output, colours and Flower's log prefixes or not.
+    limit : int
+        Characters to keep; what is left out of the middle is said.
+
+    Returns
+    -------
+    str or None
+        None where the text has no traceback. One of a program that was told to end (``KeyboardInterrupt``) is
+        returned only if there is no other.
+    """
+    # Lines are parted as a terminal would, not as str.splitlines does: a message may hold a form feed.
+    lines = [line.rstrip("\r") for line in strip_ansi(text).split("\n")]
+    found: list[str] = []
+    at = 0
+    while at < len(lines):
+        if _START.fullmatch(split_level(lines[at])[1]):
+            end = _end_of_chain(lines, at)
+            first = split_level(lines[at])[1]
+            found.append("\n".join([first, *lines[at + 1 : end]]).rstrip())
+            at = end
+        else:
+            at += 1
+    if not found:
+        return None
+    telling = [one for one in found if not summary_of(one).startswith(_ENDINGS)]
+    return _cap((telling or found)[-1], limit)
+
+
+def summary_of(traceback: str) -> str:
+    """Return a traceback's last word, the exception's type and the first line of its message; empty if unclear."""
+    lines = traceback.split("\n")
+    last = max((at for at, line in enumerate(lines) if _START.fullmatch(line)), default=0)
+    for line in lines[last + 1 :]:
+        if line and not line.startswith(" "):  # after the frames
+            return line
+    # An exception group: its own line is drawn with bars.
+    for line in lines:
+        if line.startswith("  | ") and _RAISED.match(line[4:]):
+            return line[4:]
+    return ""
+
+
+def _end_of_chain(lines: list[str], start: int) -> int:
+    """Return the index after the traceback that starts at `start` and those that follow from it."""
+    end = _end_of_one(lines, start)
+    following = end
+    while following < len(lines) and not lines[following].strip():
+        following += 1
+    if following < len(lines) and lines[following] in _CHAIN:
+        following += 1
+        while following < len(lines) and not lines[following].strip():
+            following += 1
+        if following < len(lines) and _START.fullmatch(lines[following]):
+            return _end_of_chain(lines, following)
+    return end
+
+
+def _end_of_one(lines: list[str], start: int) -> int:
+    at = start + 1
+    while at < len(lines) and lines[at].startswith(" "):  # frames, or an exception group's drawing
+        at += 1
+    if lines[start].endswith("+ Exception Group Traceback (most recent call last):"):
+        return at
+    # The exception, and as much of its message as cannot be told from it.
+    last = min(len(lines), at + _MESSAGE_LINES)
+    while at < last and lines[at].strip() and split_level(lines[at])[0] is None and not _START.fullmatch(lines[at]):
+        at += 1
+    return at
+
+
+def _cap(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    # The end says what was raised and where; the beginning where it came from.
+    head, tail = text[: limit // 4], text[-(limit - limit // 4) :]
+    head = head[: head.rfind("\n") + 1] or head
+    tail = tail[tail.find("\n") + 1 :]
+    left_out = len(text) - len(head) - len(tail)
+    return f"{head.rstrip()}\n  … {left_out} characters left out …\n{tail}"

@@ -1,0 +1,195 @@
+"""What a user writes: a federation, its app and its pools of SuperNodes.
+
+The words below each field are what editors show; they reach them through `flowerbed.spec.schema`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from flowerbed.spec.consistency import INCONSISTENT, inconsistencies
+from flowerbed.spec.finding import dotted
+from flowerbed.spec.values import (
+    Duration,
+    Environment,
+    FlowerRelease,
+    Name,
+    Namespace,
+    NodeConfig,
+    ObjectLabels,
+    PoolName,
+    PortNumber,
+    PythonMinor,
+    Replicas,
+    RunConfig,
+    duration_seconds,
+)
+
+API_VERSION: Final = "flowerbed.dev/v1alpha1"
+KIND: Final = "Federation"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        use_attribute_docstrings=True,
+        field_title_generator=lambda name, _: to_camel(name),
+    )
+
+
+class Layout(StrEnum):
+    """Which components live and die together."""
+
+    COLOCATED = "Colocated"
+    QUICKSTART = "Quickstart"
+
+
+class Metadata(_Section):
+    """What the federation is called."""
+
+    name: Name
+    """The federation's name: a DNS label of at most 40 characters, from which component names are made."""
+
+    namespace: Namespace | None = None
+    """The Kubernetes namespace; the local runtime does not use it."""
+
+    labels: ObjectLabels = Field(default_factory=dict)
+    """Labels for everything that is made from this file."""
+
+
+class App(_Section):
+    """The Flower App that the federation runs."""
+
+    path: Annotated[str, Field(min_length=1)] = "."
+    """The app's folder, with a pyproject.toml that has [tool.flwr.app]; relative to this file."""
+
+    image: Annotated[str, Field(min_length=1)] | None = None
+    """The container image with the app's dependencies; Kubernetes only."""
+
+
+class SuperNodePool(_Section):
+    """SuperNodes that are alike, named NAME-0, NAME-1 and so on."""
+
+    name: PoolName
+    """The pool's name: a DNS label, unique in the federation, not superlink or superexec…."""
+
+    replicas: Replicas = 1
+    """How many SuperNodes the pool has."""
+
+    node_config: NodeConfig = Field(default_factory=dict)
+    """What each SuperNode's apps find in context.node_config; partition-id and num-partitions are filled in."""
+
+    env: Environment = Field(default_factory=dict)
+    """Environment variables for the pool's ClientApps."""
+
+
+class SuperLinkPorts(_Section):
+    """Fixed port numbers on this machine; a port that is not given is found free."""
+
+    api: PortNumber | None = None
+    """The one port of Flower releases that serve everything on one."""
+
+    control: PortNumber | None = None
+    """The Control API, for users."""
+
+    fleet: PortNumber | None = None
+    """The Fleet API, for SuperNodes."""
+
+    runtime: PortNumber | None = None
+    """The API that the ServerApp's SuperExec dials."""
+
+
+class SuperLink(_Section):
+    """Settings of the SuperLink."""
+
+    ports: SuperLinkPorts = SuperLinkPorts()
+    """Fixed port numbers for the local runtime."""
+
+
+class ServerApp(_Section):
+    """Settings of the ServerApp's side."""
+
+    env: Environment = Field(default_factory=dict)
+    """Environment variables for the ServerApp."""
+
+
+class RunSettings(_Section):
+    """Defaults of each run; the command line goes before them."""
+
+    config: RunConfig = Field(default_factory=dict)
+    """Values that replace those of [tool.flwr.app.config]; nested keys are written with dots."""
+
+    timeout: Duration | None = None
+    """How long a run may take, for example "30m"; without it, as long as it takes."""
+
+    @property
+    def timeout_seconds(self) -> int | None:
+        """The timeout in seconds."""
+        return None if self.timeout is None else duration_seconds(self.timeout)
+
+
+class FederationSpec(_Section):
+    """What the federation is made of."""
+
+    flower: FlowerRelease | None = None
+    """The Flower release, in quotes: "1.41" takes its newest patch. Default: the newest proven one."""
+
+    python: PythonMinor | None = None
+    """The minor release of Python for Flower's environment, in quotes: "3.11"."""
+
+    layout: Annotated[Layout, Field(strict=False)] = Layout.COLOCATED
+    """Colocated: a SuperNode and the SuperExec of its ClientApps are one unit. Quickstart: each is its own."""
+
+    app: App = App()
+    """The Flower App."""
+
+    supernodes: Annotated[tuple[SuperNodePool, ...], Field(min_length=1, strict=False)]
+    """Pools of SuperNodes, at least one."""
+
+    superlink: SuperLink = SuperLink()
+    """Settings of the SuperLink."""
+
+    serverapp: ServerApp = ServerApp()
+    """Settings of the ServerApp's side."""
+
+    run: RunSettings = RunSettings()
+    """Defaults of each run."""
+
+    @property
+    def supernode_count(self) -> int:
+        """How many SuperNodes there are in all pools."""
+        return sum(pool.replicas for pool in self.supernodes)
+
+
+class Federation(_Section):
+    """A Flower federation: one SuperLink, pools of SuperNodes, and the app that they run."""
+
+    api_version: Literal["flowerbed.dev/v1alpha1"]
+    """The version of this file's format."""
+
+    kind: Literal["Federation"]
+    """Always Federation."""
+
+    metadata: Metadata
+    """What the federation is called."""
+
+    spec: FederationSpec
+    """What the federation is made of."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for finding in inconsistencies(self.model_dump(by_alias=True)):
+            raise PydanticCustomError(
+                INCONSISTENT, "{message}", {"message": f"{dotted(finding.path)}: {finding.message}"}
+            )
+        return self

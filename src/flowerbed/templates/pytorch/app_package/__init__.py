@@ -1,0 +1,1 @@
+"""app-name: a Flower App that learns handwritten digits with PyTorch."""

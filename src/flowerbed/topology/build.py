@@ -1,0 +1,95 @@
+"""Spec × contract → topology: which programs a federation needs, and which of them share a fate."""
+
+from __future__ import annotations
+
+from flowerbed.flower.contract import Program, ReleaseContract
+from flowerbed.flower.release import Minor
+from flowerbed.flower.values import Address
+from flowerbed.spec.model import Federation, Layout, SuperNodePool
+from flowerbed.spec.run_config import ConfigValue
+from flowerbed.topology.model import Component, Role, Topology, Unit
+
+SUPERLINK = "superlink"
+SERVERAPP_SUPEREXEC = "superexec-serverapp"
+
+
+def build(federation: Federation, contract: ReleaseContract, minor: Minor) -> Topology:
+    """Return the units of a federation on one Flower release.
+
+    Partition ids are counted through all pools in the order of the file, so that every SuperNode has one
+    of its own and `num-partitions` is their total.
+
+    With ``layout: Colocated`` a SuperNode and its ClientApp SuperExec are one unit, because either one
+    without the other wedges (measured on 1.22 and 1.4x); the SuperLink and the ServerApp's SuperExec are
+    not, because a run survives the loss of the first and never of the second.
+    """
+    total = sum(pool.replicas for pool in federation.spec.supernodes)
+    superlink = _component(SUPERLINK, Role.SUPERLINK, contract.superlink(minor))
+    serverapp = _component(
+        SERVERAPP_SUPEREXEC,
+        Role.SERVERAPP_SUPEREXEC,
+        contract.serverapp_superexec(minor, superlink=SUPERLINK),
+        env=federation.spec.serverapp.env,
+    )
+    units = [Unit(SUPERLINK, (superlink,)), Unit(SERVERAPP_SUPEREXEC, (serverapp,), after=(SUPERLINK,))]
+    partition = 0
+    for pool in federation.spec.supernodes:
+        for ordinal in range(pool.replicas):
+            units.extend(_supernode_units(federation.spec.layout, pool, ordinal, partition, total, contract, minor))
+            partition += 1
+    return Topology(federation.metadata.name, tuple(units))
+
+
+def node_config_argument(config: dict[str, ConfigValue]) -> str:
+    """Return a node config as ``--node-config`` takes it: TOML pairs separated by spaces."""
+    return " ".join(f"{key}={_toml(value)}" for key, value in config.items())
+
+
+def _supernode_units(
+    layout: Layout,
+    pool: SuperNodePool,
+    ordinal: int,
+    partition: int,
+    total: int,
+    contract: ReleaseContract,
+    minor: Minor,
+) -> list[Unit]:
+    name = f"{pool.name}-{ordinal}"
+    config: dict[str, ConfigValue] = {"partition-id": partition, "num-partitions": total, **pool.node_config}
+    supernode = _component(
+        name,
+        Role.SUPERNODE,
+        contract.supernode(minor, superlink=SUPERLINK, node_config=node_config_argument(config)),
+        env=pool.env,
+    )
+    superexec = _component(
+        f"{name}-superexec",
+        Role.CLIENTAPP_SUPEREXEC,
+        contract.clientapp_superexec(minor, supernode=name),
+        env=pool.env,
+    )
+    if layout is Layout.COLOCATED:
+        return [Unit(name, (supernode, superexec), after=(SUPERLINK,))]
+    return [Unit(name, (supernode,), after=(SUPERLINK,)), Unit(superexec.name, (superexec,), after=(name,))]
+
+
+def _component(name: str, role: Role, program: Program, *, env: dict[str, str] | None = None) -> Component:
+    dials = tuple((value.component, value.port) for value in program.arguments if isinstance(value, Address))
+    return Component(
+        name=name,
+        role=role,
+        executable=program.executable,
+        arguments=program.arguments,
+        ports=program.ports,
+        environment={**program.environment, **(env or {})},
+        dials=dials,
+    )
+
+
+def _toml(value: ConfigValue) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return repr(value)

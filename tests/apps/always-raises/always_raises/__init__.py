@@ -1,0 +1,1 @@
+"""A Flower App whose ClientApps cannot train."""

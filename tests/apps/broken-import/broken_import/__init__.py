@@ -1,0 +1,1 @@
+"""A Flower App whose ServerApp needs a module that is not there."""

@@ -1,0 +1,1 @@
+"""Least squares by clients of the older API."""

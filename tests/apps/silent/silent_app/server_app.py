@@ -1,0 +1,21 @@
+"""No strategy: messages are sent, answers come, and not a word is printed or logged."""
+
+import time
+
+import numpy as np
+from flwr.app import ArrayRecord, Context, Message, MessageType, RecordDict
+from flwr.serverapp import Grid, ServerApp
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    while len(nodes := list(grid.get_node_ids())) < 2:
+        time.sleep(1)
+    for number in range(int(context.run_config["num-server-rounds"])):
+        content = RecordDict({"arrays": ArrayRecord([np.full(3, float(number))])})
+        questions = [Message(content, dst_node_id=node, message_type=MessageType.QUERY) for node in nodes]
+        for answer in grid.send_and_receive(questions, timeout=300):
+            if not answer.has_content() or answer.content["sum"]["sum"] != 3.0 * number:
+                raise RuntimeError("an answer is missing or wrong")

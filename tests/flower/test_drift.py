@@ -1,0 +1,215 @@
+"""Each release itself is asked whether what we say about it is so."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from environments import environment_python, flower_process_environment
+
+from flowerbed.flower import private_api
+from flowerbed.flower.contract import Program
+from flowerbed.flower.releases import Row
+from flowerbed.flower.values import Value
+
+PROGRAMS = ("flower-superlink", "flower-supernode", "flower-superexec")
+
+pytestmark = pytest.mark.timeout(600)  # the first run on a machine installs Flower
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option as a program's ``--help`` describes it."""
+
+    takes_value: bool
+    choices: frozenset[str]
+
+
+Options = dict[str, Option]
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A release that is installed, and a home for its programs."""
+
+    python: Path
+    home: Path
+
+    def run(self, program: str, *arguments: str) -> str:
+        """Return what a program of the environment prints."""
+        done = subprocess.run(
+            [self.python.with_name(program), *arguments],
+            env=flower_process_environment(self.home),
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def options(self) -> dict[str, Options]:
+        """Return the options of each program."""
+        return {program: parse_help(self.run(program, "--help")) for program in PROGRAMS}
+
+
+@pytest.fixture
+def installed(row: Row, tmp_path: Path) -> Installed:
+    return Installed(environment_python(str(row.release)), tmp_path)
+
+
+def test_every_flag_exists_in_the_release(row: Row, installed: Installed) -> None:
+    options = installed.options()
+    for program in programs(row):
+        assert problems(program, options[program.executable]) == []
+
+
+def test_every_misspelt_flag_is_caught(row: Row, installed: Installed) -> None:
+    options = installed.options()
+    for program in programs(row):
+        flags = [argument for argument in program.arguments if is_flag(argument)]
+        assert flags
+        for flag in flags:
+            misspelt = f"{flag[:-2]}{flag[-1]}{flag[-2]}"
+            arguments = tuple(misspelt if argument == flag else argument for argument in program.arguments)
+            found = problems(replace(program, arguments=arguments), options[program.executable])
+            assert found == [f"{program.executable} has no {misspelt}"]
+
+
+def test_a_wrong_choice_and_a_wrong_number_of_values_are_caught(row: Row, installed: Installed) -> None:
+    options = installed.options()["flower-superlink"]
+    wrong = Program("flower-superlink", ("--isolation", "proces", "--insecure", "yes", "--database"))
+    assert problems(wrong, options) == [
+        "flower-superlink --isolation takes process or subprocess, not proces",
+        "flower-superlink --insecure takes 0 values, not 1",
+        "flower-superlink --database takes 1 values, not 0",
+    ]
+
+
+def test_every_private_function_exists_in_the_release(row: Row, installed: Installed) -> None:
+    names = private_api.used_in(row.release)
+    assert names
+    assert missing(installed, names) == []
+
+
+def test_a_private_function_that_moved_is_caught(row: Row, installed: Installed) -> None:
+    moved = ["flwr.cli.build:build_a_fab", "flwr.cli.built:build_fab"]
+    assert missing(installed, moved) == moved
+
+
+def test_the_supernode_still_says_what_we_listen_for(row: Row, installed: Installed) -> None:
+    marks = row.contract.work_marks
+    where = "import flwr.supernode.start_client_internal as module; print(module.__file__)"
+    source = Path(installed.run("python", "-c", where).strip()).read_text(encoding="utf-8")
+    said = [
+        node.value.replace("%s", "x")
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value
+    ]
+    taken = [line for line in said if re.search(marks.taken, line)]
+    replied = [line for line in said if re.search(marks.replied, line)]
+    assert len(taken) == 1
+    assert "Sent successfully" in replied
+    assert not set(taken) & set(replied)
+    # Whatever else it says of a message or of a run's end is something that we know of.
+    endings = [line for line in said if re.match(r"Failed to \w+ (message|task)|.*Ignoring", line)]
+    assert set(endings) <= set(replied)
+
+
+def test_the_environment_has_exactly_the_release(row: Row, installed: Installed) -> None:
+    version = "from importlib.metadata import version; print(version('flwr'))"
+    assert installed.run("python", "-c", version).strip() == str(row.release)
+
+
+def test_nothing_private_is_imported_unsaid() -> None:
+    assert private_api.undeclared_imports() == []
+
+
+def test_help_is_read_as_argparse_writes_it() -> None:
+    text = """\
+usage: flower-x [-h] [--insecure]
+
+Run `--not-this` or --that.
+
+options:
+  -h, --help            show this help message and exit
+  --insecure            Run without TLS. Mutually exclusive with
+                        --elsewhere.
+  --isolation {subprocess,process}
+                        How apps are run.
+  --port PORT           A number
+"""
+    assert parse_help(text) == {
+        "--help": Option(takes_value=False, choices=frozenset()),
+        "--insecure": Option(takes_value=False, choices=frozenset()),
+        "--isolation": Option(takes_value=True, choices=frozenset({"subprocess", "process"})),
+        "--port": Option(takes_value=True, choices=frozenset()),
+    }
+
+
+def parse_help(text: str) -> Options:
+    """Return the options in what ``--help`` prints; flags that prose mentions are none."""
+    options: Options = {}
+    for line in text.splitlines():
+        if match := re.match(r"  (?:-\w(?: \S+)?, )?(?P<flag>--[\w-]+)(?: (?P<metavar>\S+))?(?:\s{2,}|$)", line):
+            metavar = match["metavar"] or ""
+            listed = metavar.strip("{}").split(",") if metavar.startswith("{") else []
+            options[match["flag"]] = Option(bool(metavar), frozenset(listed))
+    return options
+
+
+def problems(program: Program, options: Options) -> list[str]:
+    """Return what a program would not take of its arguments."""
+    groups: list[tuple[str, list[Value]]] = []
+    for argument in program.arguments:
+        if is_flag(argument):
+            groups.append((argument, []))
+        else:
+            groups[-1][1].append(argument)
+    found = []
+    for flag, values in groups:
+        option = options.get(flag)
+        if option is None:
+            found.append(f"{program.executable} has no {flag}")
+        elif len(values) != int(option.takes_value):
+            found.append(f"{program.executable} {flag} takes {int(option.takes_value)} values, not {len(values)}")
+        elif option.choices and values[0] not in option.choices:
+            choices = " or ".join(sorted(option.choices))
+            found.append(f"{program.executable} {flag} takes {choices}, not {values[0]}")
+    return found
+
+
+def is_flag(argument: Value) -> bool:
+    return isinstance(argument, str) and argument.startswith("--")
+
+
+def missing(installed: Installed, names: list[str]) -> list[str]:
+    """Return which ``module:attribute`` names the release does not have."""
+    script = """
+import importlib, json, sys
+def there(name):
+    module, _, attribute = name.partition(":")
+    try:
+        return hasattr(importlib.import_module(module), attribute)
+    except ImportError:
+        return False
+print(json.dumps([name for name in json.loads(sys.argv[1]) if not there(name)]))
+"""
+    lines = installed.run("python", "-c", script, json.dumps(names)).splitlines()
+    result: list[str] = json.loads(lines[-1])
+    return result
+
+
+def programs(row: Row) -> list[Program]:
+    return [
+        row.contract.superlink(row.minor),
+        row.contract.supernode(row.minor, superlink="superlink", node_config="partition-id=0"),
+        row.contract.serverapp_superexec(row.minor, superlink="superlink"),
+        row.contract.clientapp_superexec(row.minor, supernode="hospital-0"),
+    ]

@@ -1,0 +1,76 @@
+"""``--run-config`` is read as ``flwr run`` reads it, except that nothing is passed over in silence."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowerbed.errors import UsageError
+from flowerbed.spec.app import parse_config_arguments
+
+
+def failure(*arguments: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        parse_config_arguments(arguments)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "config"),
+    [
+        ([], {}),
+        ([""], {}),
+        (["lr=0.1"], {"lr": 0.1}),
+        (["lr=0.1", "rounds=3"], {"lr": 0.1, "rounds": 3}),
+        (['lr=1e-3 name="a b" flag=true'], {"lr": 0.001, "name": "a b", "flag": True}),
+        (["name='single'"], {"name": "single"}),
+        (["a.b=1 a.c=2"], {"a.b": 1, "a.c": 2}),
+        (["a=1", "a=2"], {"a": 2}),
+        (["a=1 a=2"], {"a": 2}),
+        (['file="x.toml"'], {"file": "x.toml"}),
+        (["n=1_000"], {"n": 1000}),
+    ],
+)
+def test_values_are_toml(arguments: list[str], config: dict[str, object]) -> None:
+    assert parse_config_arguments(arguments) == config
+
+
+def test_a_toml_file(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text('rounds = 3\n[model]\nkind = "linear"\n')
+    assert parse_config_arguments([str(file)]) == {"rounds": 3, "model.kind": "linear"}
+    file.write_text("rounds = \n")
+    assert failure(str(file)) == f"{file}:1:10: Invalid value"
+    file.write_text("rounds = [1]\n")
+    assert failure(str(file)) == f"{file}: rounds is neither text, a number, nor true or false, nor a table of those"
+    assert failure(str(tmp_path / "no.toml")) == f"{tmp_path}/no.toml: there is no such file"
+    assert "cannot be given along" in failure("a=1", str(file))
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        (
+            "name=hello",
+            "name: hello is not a TOML value\nText needs quotes that the shell leaves alone: 'name=\"hello\"'.",
+        ),
+        ("rounds", '"rounds" is not a key=value pair\nFor example \'lr=0.1 name="x"\'.'),
+        ("rounds = 3", '"rounds" is not a key=value pair\nFor example \'lr=0.1 name="x"\'.'),
+        ("a=[1]", "a is neither text, a number, nor true or false, nor a table of those"),
+        ("a/b=1", '"a/b" is not a key'),
+    ],
+)
+def test_what_is_wrong(argument: str, message: str) -> None:
+    assert failure(argument) == f"--run-config {argument}: {message}"
+
+
+@given(st.lists(st.text() | st.from_regex(r"[a-z.]{1,3}=[0-9a-z'\"\[\]{}.= ]*")))
+def test_no_argument_is_too_odd_to_be_answered(arguments: list[str]) -> None:
+    config: dict[str, str | int | float] = {}
+    with contextlib.suppress(UsageError):
+        config = parse_config_arguments([argument for argument in arguments if not argument.endswith(".toml")])
+    assert all(isinstance(value, str | int | float) for value in config.values())
