@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from environments import EVERYDAY
 
+from environments import EVERYDAY
 from flowerbed.flower.releases import RELEASES, Row
 
 
@@ -12,7 +12,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that takes `row` on every release; `pytest_collection_modifyitems` picks some of them."""
     if "row" in metafunc.fixturenames:
         rows = [pytest.param(row, id=str(row.minor), marks=pytest.mark.matrix) for row in RELEASES]
-        metafunc.parametrize("row", rows)
+        metafunc.parametrize("row", rows, scope="module")  # so that what is asked of a release can be kept
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -7,11 +7,12 @@ import json
 import re
 import subprocess
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import pytest
-from environments import environment_python, flower_process_environment
 
+from environments import environment_python, flower_process_environment
 from flowerbed.flower import private_api
 from flowerbed.flower.contract import Program
 from flowerbed.flower.releases import Row
@@ -54,36 +55,37 @@ class Installed:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    @cached_property
     def options(self) -> dict[str, Options]:
-        """Return the options of each program."""
+        """The options of each program."""
         return {program: parse_help(self.run(program, "--help")) for program in PROGRAMS}
 
 
-@pytest.fixture
-def installed(row: Row, tmp_path: Path) -> Installed:
-    return Installed(environment_python(str(row.release)), tmp_path)
+@pytest.fixture(scope="module")
+def installed(row: Row, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return Installed(environment_python(str(row.release)), tmp_path_factory.mktemp(f"home-{row.minor}"))
 
 
 def test_every_flag_exists_in_the_release(row: Row, installed: Installed) -> None:
-    options = installed.options()
+    options = installed.options
     for program in programs(row):
         assert problems(program, options[program.executable]) == []
 
 
 def test_every_misspelt_flag_is_caught(row: Row, installed: Installed) -> None:
-    options = installed.options()
+    options = installed.options
     for program in programs(row):
-        flags = [argument for argument in program.arguments if is_flag(argument)]
+        flags = [value for value in program.arguments if isinstance(value, str) and value.startswith("--")]
         assert flags
         for flag in flags:
-            misspelt = f"{flag[:-2]}{flag[-1]}{flag[-2]}"
+            misspelt = f"{flag}s"
             arguments = tuple(misspelt if argument == flag else argument for argument in program.arguments)
             found = problems(replace(program, arguments=arguments), options[program.executable])
             assert found == [f"{program.executable} has no {misspelt}"]
 
 
 def test_a_wrong_choice_and_a_wrong_number_of_values_are_caught(row: Row, installed: Installed) -> None:
-    options = installed.options()["flower-superlink"]
+    options = installed.options["flower-superlink"]
     wrong = Program("flower-superlink", ("--isolation", "proces", "--insecure", "yes", "--database"))
     assert problems(wrong, options) == [
         "flower-superlink --isolation takes process or subprocess, not proces",
@@ -143,12 +145,17 @@ options:
                         --elsewhere.
   --isolation {subprocess,process}
                         How apps are run.
+  --fleet-api-address ADDRESS, --fleet ADDRESS
+                        Where.
   --port PORT           A number
 """
     assert parse_help(text) == {
+        "-h": Option(takes_value=False, choices=frozenset()),
         "--help": Option(takes_value=False, choices=frozenset()),
         "--insecure": Option(takes_value=False, choices=frozenset()),
         "--isolation": Option(takes_value=True, choices=frozenset({"subprocess", "process"})),
+        "--fleet-api-address": Option(takes_value=True, choices=frozenset()),
+        "--fleet": Option(takes_value=True, choices=frozenset()),
         "--port": Option(takes_value=True, choices=frozenset()),
     }
 
@@ -157,10 +164,14 @@ def parse_help(text: str) -> Options:
     """Return the options in what ``--help`` prints; flags that prose mentions are none."""
     options: Options = {}
     for line in text.splitlines():
-        if match := re.match(r"  (?:-\w(?: \S+)?, )?(?P<flag>--[\w-]+)(?: (?P<metavar>\S+))?(?:\s{2,}|$)", line):
-            metavar = match["metavar"] or ""
-            listed = metavar.strip("{}").split(",") if metavar.startswith("{") else []
-            options[match["flag"]] = Option(bool(metavar), frozenset(listed))
+        if not line.startswith("  -"):
+            continue
+        described = re.split(r"\s{2,}", line.strip())[0]  # what follows two blanks is its explanation
+        spellings = [spelling.partition(" ") for spelling in described.split(", ")]
+        metavar = spellings[-1][2]
+        choices = frozenset(metavar.strip("{}").split(",")) if metavar.startswith("{") else frozenset()
+        for flag, _, _ in spellings:
+            options[flag] = Option(bool(metavar), choices)
     return options
 
 
@@ -168,7 +179,7 @@ def problems(program: Program, options: Options) -> list[str]:
     """Return what a program would not take of its arguments."""
     groups: list[tuple[str, list[Value]]] = []
     for argument in program.arguments:
-        if is_flag(argument):
+        if isinstance(argument, str) and argument.startswith("--"):
             groups.append((argument, []))
         else:
             groups[-1][1].append(argument)
@@ -183,10 +194,6 @@ def problems(program: Program, options: Options) -> list[str]:
             choices = " or ".join(sorted(option.choices))
             found.append(f"{program.executable} {flag} takes {choices}, not {values[0]}")
     return found
-
-
-def is_flag(argument: Value) -> bool:
-    return isinstance(argument, str) and argument.startswith("--")
 
 
 def missing(installed: Installed, names: list[str]) -> list[str]:

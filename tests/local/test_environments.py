@@ -214,6 +214,15 @@ def test_without_a_network_the_error_says_so(tmp_path: Path, monkeypatch: pytest
     assert "UV_DEFAULT_INDEX" in str(caught.value.hint)
 
 
+def test_a_solve_that_gives_another_flwr_is_never_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "uv").mkdir()
+    (tmp_path / "uv" / "uv.toml").write_text('override-dependencies = ["flwr==1.23.0"]\n')
+    with pytest.raises(EnvironmentFailed, match=r"1\.22\.0 was asked for, and the solve gave flwr 1\.23\.0"):
+        ensure(ask(make_app(tmp_path / "app")))
+    assert list_environments() == []
+
+
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("FLOWERBED_CACHE_DIR", str(tmp_path / "file" / "cache"))

@@ -309,6 +309,8 @@ def test_a_long_download_shows_life(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("error: x\n  cause: No space left on device (os error 28)", "no space left"),
         ("error: x\n  cause: tcp connect error\n  cause: Connection refused (os error 111)", "no network"),
         ("error: Failed to build `x==2`\n  error: command 'gcc' failed: No such file or directory", "needs a compiler"),
+        ("error: Failed to build `x==2`\n  Exception: you need a C compiler to build x", "needs a compiler"),
+        ("error: Failed to build `x==2`\n  ImportError: numpy", "cannot be built here"),
         ("error: x\n  cause: invalid peer certificate: UnknownIssuer", "not trusted"),
         ("error: x\n  cause: HTTP status client error (401 Unauthorized) for url (https://i/)", "refused access"),
         ("error: x\n  cause: Git operation failed\n  fatal: repository not found", "by git"),

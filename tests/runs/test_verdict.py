@@ -82,8 +82,8 @@ MATRIX = {
         SUCCEEDED, "The round got a result from every SuperNode that was asked."),
     "half of the federation sampled, as the strategy wants it": (
         replace(done, progress=rounds("2/2 4/4", "2/2 4/4"), expected_nodes=4),
-        SUCCEEDED, "All 2 rounds got a result from every SuperNode that was asked "
-                   "(rounds 1, 2 asked fewer than all 4)."),
+        SUCCEEDED, ("All 2 rounds got a result from every SuperNode that was asked "
+                   "(rounds 1, 2 asked fewer than all 4).")),
     "evaluation skipped": (
         replace(done, progress=rounds("2/2 0/0", "2/2")),
         SUCCEEDED, "All 2 rounds got a result from every SuperNode that was asked."),
@@ -106,8 +106,8 @@ MATRIX = {
         DEGRADED, "Only 1 of 3 announced rounds happened."),
     "fewer rounds, and a short one": (
         replace(done, progress=rounds("2/2", "1/2+1", total=3, finished=False)),
-        DEGRADED, "Only 2 of 3 announced rounds happened, "
-                  "and 1 of 2 rounds was short: round 2 got 1 of 2 train results."),
+        DEGRADED, ("Only 2 of 3 announced rounds happened, "
+                  "and 1 of 2 rounds was short: round 2 got 1 of 2 train results.")),
     "all replies were errors": (
         replace(done, progress=rounds("0/2+2 2/2", "2/2 2/2")),
         FAILED, "Round 1 of 2 got no train result (2 of 2 SuperNodes failed)."),

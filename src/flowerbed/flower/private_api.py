@@ -52,8 +52,7 @@ def _imported(node: ast.AST) -> set[str]:
     elif isinstance(node, ast.Import):
         names = {alias.name for alias in node.names}
     elif isinstance(node, ast.Call) and node.args and ast.unparse(node.func).endswith("import_module"):
-        argument = node.args[0]
-        names = {argument.value} if isinstance(argument, ast.Constant) else set()
+        names = {ast.unparse(node.args[0]).strip("'")}  # a literal name; anything else is no module of Flower's
     return {name for name in names if name.split(".")[0] == "flwr"}
 
 

@@ -124,7 +124,7 @@ def _stage_file(path: Path, target: Path) -> bool:
 
 
 def _stage_link(path: Path, root: Path, target: Path) -> None:
-    pointed = path.resolve()
+    pointed = Path(os.path.realpath(path))  # a loop is no error, and does not exist
     if not pointed.exists() or not pointed.is_relative_to(root):
         return
     if any(part in SKIPPED_FOLDERS for part in pointed.relative_to(root).parts):

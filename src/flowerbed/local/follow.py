@@ -15,8 +15,8 @@ from flowerbed.local import logs, processes
 from flowerbed.local.client import ClientError
 from flowerbed.local.unit import log_sizes
 from flowerbed.runs.lines import LineParser
-from flowerbed.runs.progress import Progress, advance
-from flowerbed.runs.records import Phase, RunRecord, Verdict
+from flowerbed.runs.progress import Progress, advance, end
+from flowerbed.runs.records import LOST_WITH_SUPERVISOR, Phase, RunRecord, Verdict
 from flowerbed.runs.tracebacks import last_traceback
 from flowerbed.runs.verdict import Observation, judge
 from flowerbed.topology.model import Role
@@ -52,6 +52,7 @@ class Follower:
     ) -> None:
         self.record = record
         self.lost = ""
+        self.log_complete = True
         self.lost_since: float | None = None
         self._supervisor = supervisor
         self._marks = marks
@@ -94,6 +95,8 @@ class Follower:
         found = self._parser.feed(text, now) + (self._parser.finish(now) if last else [])
         for item in found:
             self._progress = advance(self._progress, item)
+        if last:
+            self._progress = end(self._progress, now)
         if self._progress != before:
             self._write(rounds=self._progress.rounds, total_rounds=self._progress.total_rounds)
 
@@ -146,6 +149,7 @@ class Follower:
         try:
             await asyncio.wait_for(self._log_ended.wait(), DRAIN_SECONDS if not self.lost else 1.0)
         except TimeoutError:
+            self.log_complete = False
             self._supervisor.report("run", str(self.record.number), "the end of its log did not come")
         self._advance("", last=True)
         self._judge(state)
@@ -173,7 +177,10 @@ class Follower:
                 stop_asked=self._stop_asked and not self._timed_out,
                 timed_out=self._timed_out,
                 serverapp_lost=self.lost,
-                serverapp_traceback=last_traceback(serverapp_log) or self._traceback_of(Role.SERVERAPP_SUPEREXEC),
+                log_complete=self.log_complete,
+                timeout=self._timeout,
+                expected_nodes=self._supervisor.expected(Role.SUPERNODE.value),
+                serverapp_traceback=last_traceback(serverapp_log) or self._traceback_of(Role.SERVERAPP_SUPEREXEC) or "",
                 clientapp_traceback=self._traceback_of(Role.CLIENTAPP_SUPEREXEC),
             )
         )
@@ -217,6 +224,7 @@ class Followers:
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._active: dict[int, Follower] = {}
+        self._chores: set[asyncio.Task[None]] = set()
 
     async def submit(self, number: int, app: str) -> str:
         """Have the SuperLink take a run that the store holds; return Flower's id and follow it."""
@@ -253,21 +261,35 @@ class Followers:
     def resume(self) -> None:
         """Listen again after the control client was started anew."""
         for follower in self._active.values():
-            asyncio.get_running_loop().create_task(follower.listen())
+            task = asyncio.create_task(follower.listen())
+            self._chores.add(task)
+            task.add_done_callback(self._chores.discard)
 
     def recover(self) -> None:
         """Judge the runs that an earlier supervisor left unfinished: their ServerApps died with it."""
         for record in self._supervisor.store.runs(unfinished=True):
-            reason = (
-                "the SuperLink never took it"
-                if record.flower_id is None
-                else "the ServerApp was lost: the supervisor that held it was killed"
-            )
+            reason = "the SuperLink never took it" if record.flower_id is None else LOST_WITH_SUPERVISOR
             ended = replace(
                 record, phase=Phase.FINISHED, verdict=Verdict.FAILED, reason=reason, finished_at=time.time()
             )
             self._supervisor.store.write_run(ended)
             self._supervisor.report("run", str(record.number), f"failed: {reason}")
+            if record.flower_id is not None:
+                task = asyncio.create_task(self._end_at_superlink(record.flower_id))
+                self._chores.add(task)
+                task.add_done_callback(self._chores.discard)
+
+    async def _end_at_superlink(self, flower_id: str) -> None:
+        """Tell a SuperLink that resumed from its database not to wait for a ServerApp that is gone."""
+        while True:
+            try:
+                await self._supervisor.client.ask("stop", run=flower_id, timeout=10)
+            except ClientError as error:
+                if error.code != "unavailable":
+                    return
+                await asyncio.sleep(1.0)
+            else:
+                return
 
     def serverapp_lost(self, why: str) -> None:
         """Take the news that every running ServerApp has died."""

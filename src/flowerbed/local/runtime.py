@@ -23,7 +23,7 @@ from flowerbed.local import processes
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.plan import Plan
 from flowerbed.local.store import Store
-from flowerbed.runs.records import Phase, RunRecord, Verdict
+from flowerbed.runs.records import LOST_WITH_SUPERVISOR, Phase, RunRecord, Verdict
 from flowerbed.runs.runtime import Event, FederationStatus
 
 POLL_SECONDS = 0.05
@@ -348,7 +348,7 @@ def failed(record: RunRecord, reason: str) -> RunRecord:
 
 def interrupted(record: RunRecord) -> RunRecord:
     """Return how a run looks whose supervisor is gone: its ServerApp died with it."""
-    return failed(record, "the ServerApp was lost: the supervisor that held it was killed")
+    return failed(record, LOST_WITH_SUPERVISOR)
 
 
 @contextmanager

@@ -79,9 +79,9 @@ class Supervisor:
             release=self.plan.release,
             supervisor_pid=os.getpid(),
             nodes_online=0,
-            nodes_expected=self._expected(Role.SUPERNODE.value),
+            nodes_expected=self.expected(Role.SUPERNODE.value),
             superexecs_connected=0,
-            superexecs_expected=sum(self._expected(role) for role in SUPEREXECS),
+            superexecs_expected=sum(self.expected(role) for role in SUPEREXECS),
             started_at=time.time(),
             ready_at=None,
         )
@@ -178,8 +178,8 @@ class Supervisor:
         self.store.set_facts(
             state="starting",
             release=new.release,
-            nodes_expected=self._expected(Role.SUPERNODE.value),
-            superexecs_expected=sum(self._expected(role) for role in SUPEREXECS),
+            nodes_expected=self.expected(Role.SUPERNODE.value),
+            superexecs_expected=sum(self.expected(role) for role in SUPEREXECS),
         )
         if client_changed:
             self.client.close()
@@ -237,8 +237,8 @@ class Supervisor:
             if component.role in SUPEREXECS and component.name in runner.settled
         )
         expected_nodes, expected_execs = (
-            self._expected(Role.SUPERNODE.value),
-            sum(self._expected(role) for role in SUPEREXECS),
+            self.expected(Role.SUPERNODE.value),
+            sum(self.expected(role) for role in SUPEREXECS),
         )
         ready = self._nodes_online >= expected_nodes and connected >= expected_execs
         looping = [runner for runner in self.runners.values() if runner.backoff.looping and not runner.running]
@@ -283,7 +283,8 @@ class Supervisor:
             [(runner.unit.name, status) for runner in self.runners.values() for status in runner.statuses()]
         )
 
-    def _expected(self, role: str) -> int:
+    def expected(self, role: str) -> int:
+        """Return how many components of a role the plan has."""
         return sum(1 for component in self.plan.components() if component.role == role)
 
     def _has(self, runner: UnitRunner, role: Role) -> bool:

@@ -20,6 +20,7 @@ _NO_NETWORK = (
 _NO_COMPILER = (
     r"(gcc|g\+\+|cc|c\+\+|clang|cl\.exe|rustc|cargo|cmake|gfortran|nvcc)['’`]? (failed|not found|is not installed)"
     r"|No such file or directory: '[^']*(gcc|g\+\+|cc|c\+\+|clang|cargo|cmake)'"
+    r"|need an? (C|C\+\+|Rust|Fortran) compiler"
     r"|Unknown compiler|No (C|CXX|CMAKE_C)\w* compiler|can't find Rust compiler|unable to execute '"
 )
 _INDEX = "UV_DEFAULT_INDEX (or PIP_INDEX_URL) names another index; pip.conf is not read."
@@ -69,6 +70,11 @@ _MEANINGS: tuple[tuple[str, str, str | None], ...] = (
         r"No solution found",
         "the app's dependencies cannot be solved together with this Flower release",
         f"Change the app's dependencies or the federation's `flower`. {_INDEX}",
+    ),
+    (
+        r"Failed to build|Failed to download and build",
+        "a dependency has no wheel for this Python and platform and cannot be built here",
+        "Choose a version of it that has a wheel, or another `--python`.",
     ),
     (r"No interpreter found", "uv found no such Python", None),
 )
