@@ -15,6 +15,7 @@ import pytest
 from environments import environment_python, flower_process_environment
 from flowerbed.flower import private_api
 from flowerbed.flower.contract import Program
+from flowerbed.flower.inside.inside_control import HTTP_PATHS
 from flowerbed.flower.releases import Row
 from flowerbed.flower.values import Value
 
@@ -103,6 +104,17 @@ def test_every_private_function_exists_in_the_release(row: Row, installed: Insta
 def test_a_private_function_that_moved_is_caught(row: Row, installed: Installed) -> None:
     moved = ["flwr.cli.build:build_a_fab", "flwr.cli.built:build_fab"]
     assert missing(installed, moved) == moved
+
+
+def test_the_control_api_is_where_we_look_for_it(row: Row, installed: Installed) -> None:
+    if row.contract.dialect != "http":
+        pytest.skip("over gRPC, the methods' paths come from the release itself")
+    script = (
+        "from flwr.superlink.routers.control.router import router; "
+        "print(*[route.path for route in router.routes if 'POST' in route.methods])"
+    )
+    offered = installed.run("python", "-c", script).split()
+    assert set(HTTP_PATHS.values()) <= set(offered)
 
 
 def test_the_supernode_still_says_what_we_listen_for(row: Row, installed: Installed) -> None:

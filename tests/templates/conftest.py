@@ -10,10 +10,10 @@ import pytest
 from uv import find_uv_bin
 
 from flowerbed import templates
+from flowerbed.environments.asking import request
+from flowerbed.environments.environment import ensure
+from flowerbed.environments.python import current
 from flowerbed.flower.releases import Row
-from flowerbed.local.asking import request
-from flowerbed.local.environments import ensure
-from flowerbed.local.python import current
 
 DEBIAN_PYTHON = Path("/usr/bin/python3")
 """The one that Debian's python3-torch belongs to; PyPI's torch is a CUDA build of 3 GB."""
@@ -33,9 +33,10 @@ def new_app(tmp_path: Path) -> NewApp:
 
 
 @pytest.fixture
-def sklearn_python(row: Row, new_app: NewApp) -> Path:
+def sklearn_python(row: Row, tmp_path: Path) -> Path:
     """Return the Python of the environment that Flowerbed itself makes for the scikit-learn app."""
-    return ensure(request(new_app("sklearn"), release=str(row.release), python=current())).python
+    templates.write("sklearn", tmp_path / "asks", "asks")
+    return ensure(request(tmp_path / "asks", release=str(row.release), python=current())).python
 
 
 @pytest.fixture

@@ -4,12 +4,17 @@ Started by the tests with the Python of an app's environment. Everything of the 
 Flower's messages, strategy and app objects; only the transport is a function call. Values are TOML.
 """
 
+from __future__ import annotations
+
 import importlib
 import sys
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from flwr.app import Context, RecordDict
+from flwr.app import Context, Message, RecordDict
+from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 
 try:  # since 1.38 a message takes its run and its sender from here, where Flower's own processes put them
@@ -20,21 +25,18 @@ else:
     TaskIdentity.run_id = TaskIdentity.task_id = TaskIdentity.node_id = 1
 
 
-class CallingGrid(Grid):
+class CallingGrid(Grid):  # type: ignore[misc]
     """Hands each message to the ClientApp of its node, here and now."""
 
-    def __init__(self, client_app, contexts):
+    def __init__(self, client_app: ClientApp, contexts: dict[int, Context]) -> None:
         self.client_app = client_app
         self.contexts = contexts
 
-    def get_node_ids(self):
+    def get_node_ids(self) -> list[int]:
         return list(self.contexts)
 
-    def send_and_receive(self, messages, *, timeout=None):
-        replies = []
-        for message in messages:
-            replies.append(self.client_app(message, self.contexts[message.metadata.dst_node_id]))
-        return replies
+    def send_and_receive(self, messages: Iterable[Message], **_: object) -> list[Message]:
+        return [self.client_app(message, self.contexts[message.metadata.dst_node_id]) for message in messages]
 
 
 def main(folder: Path, nodes: int, overrides: list[str]) -> None:
@@ -42,11 +44,11 @@ def main(folder: Path, nodes: int, overrides: list[str]) -> None:
     run_config = app["config"] | tomllib.loads("\n".join(overrides))
     sys.path.insert(0, str(folder))
 
-    def load(reference: str):
+    def load(reference: str) -> Any:
         module, _, name = reference.partition(":")
         return getattr(importlib.import_module(module), name)
 
-    def context(node: int, node_config: dict) -> Context:
+    def context(node: int, node_config: dict[str, int]) -> Context:
         return Context(run_id=1, node_id=node, node_config=node_config, state=RecordDict(), run_config=run_config)
 
     contexts = {

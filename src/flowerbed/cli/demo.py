@@ -8,7 +8,7 @@ from flowerbed import templates
 from flowerbed.cli.options import FlowerVersion, Json
 from flowerbed.cli.output import Output
 from flowerbed.cli.run import run_prepared
-from flowerbed.local.cache import cache_root
+from flowerbed.environments.cache import cache_root
 from flowerbed.local.prepare import find, prepare
 from flowerbed.local.runtime import LocalRuntime
 

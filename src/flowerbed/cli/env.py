@@ -9,8 +9,8 @@ from cyclopts import Parameter
 
 from flowerbed.cli.options import Json
 from flowerbed.cli.output import Output
-from flowerbed.local.pruning import Listed, list_environments
-from flowerbed.local.pruning import prune as prune_environments
+from flowerbed.environments.pruning import Listed, list_environments
+from flowerbed.environments.pruning import prune as prune_environments
 
 DAY = 86_400.0
 

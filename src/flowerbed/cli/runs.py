@@ -8,8 +8,8 @@ from flowerbed.cli.options import Json, Where
 from flowerbed.cli.output import Output
 from flowerbed.cli.place import runtime_at
 from flowerbed.cli.show import show_run
-from flowerbed.runs.names import resolve_run
 from flowerbed.runs.history import HEADINGS, row
+from flowerbed.runs.names import resolve_run
 
 
 def runs(run: str | None = None, *, file: Where = Path(), json: Json = False) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from flowerbed.cli.options import Json, Where
 from flowerbed.cli.output import Output
 from flowerbed.cli.place import runtime_at
-from flowerbed.runs.runtime import FederationStatus
 from flowerbed.runs.history import line
+from flowerbed.runs.runtime import FederationStatus
 
 
 def status(*, file: Where = Path(), json: Json = False) -> int:

@@ -44,7 +44,7 @@ def parse(text: str) -> Minor | Release:
     if match is None:
         raise ReleaseError(
             f"{text!r} is not a Flower release",
-            hint='Write a minor release such as "1.41" (the newest patch is taken) or an exact one such as "1.41.0", in quotes.',
+            hint='Write a minor release such as "1.41" (its newest proven patch is taken) or an exact one, in quotes.',
         )
     minor = Minor(int(match["major"]), int(match["minor"]))
     return minor if match["patch"] is None else Release(minor, int(match["patch"]))

@@ -1,4 +1,4 @@
-"""Checking an app in its environment before anything starts: does its FAB build, do its apps import?"""
+"""Checking an app in its environment before anything starts: its FAB is built, its apps are imported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flowerbed.flower import inside
 from flowerbed.local.plan import common_environment
 
 if TYPE_CHECKING:
-    from flowerbed.local.environments import Environment
+    from flowerbed.environments.environment import Environment
     from flowerbed.local.prepare import Progress, Source
 
 CHECK_SECONDS = 300.0

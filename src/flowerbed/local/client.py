@@ -11,11 +11,12 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from flowerbed import processes
 from flowerbed.errors import ControlError
-from flowerbed.local import processes
 
 LINE_LIMIT = 16 * 2**20
 """Longest line in bytes; a ServerApp may log a whole model's metrics in one."""
@@ -68,7 +69,7 @@ class ControlClient:
         """Start it; return when it has told which SuperNodes the SuperLink's database knew before."""
         parent = os.getpid()
         with self._log.open("ab") as errors:
-            child = subprocess.Popen(  # noqa: ASYNC220 - a fork, no wait
+            child = subprocess.Popen(
                 self._argv,
                 env=self._env,
                 stdin=subprocess.PIPE,
@@ -120,10 +121,8 @@ class ControlClient:
         """Let it end: it does when its standard input closes."""
         requests, self._requests = self._requests, None
         if requests is not None:
-            try:
+            with suppress(OSError):
                 requests.close()
-            except OSError:
-                pass
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from flowerbed import processes
+from flowerbed.environments.cache import cache_root
+from flowerbed.environments.python import installed
+from flowerbed.environments.uv import find_uv
 from flowerbed.errors import FlowerbedError
 from flowerbed.flower.releases import DEFAULT
-from flowerbed.local import processes
-from flowerbed.local.cache import cache_root
 from flowerbed.local.layout import StateFolder
-from flowerbed.local.python import installed
 from flowerbed.local.runtime import LocalRuntime
-from flowerbed.local.uv import find_uv
 
 SMALL_DISK_BYTES = 2 * 10**9
 """An environment with scikit-learn takes about 0.4 GB, and a build needs it twice for a moment."""

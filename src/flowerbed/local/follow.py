@@ -11,7 +11,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from flowerbed.local import logs, processes
+from flowerbed import processes
+from flowerbed.local import logs
 from flowerbed.local.client import ClientError
 from flowerbed.local.unit import log_sizes
 from flowerbed.runs.lines import LineParser

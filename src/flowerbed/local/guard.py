@@ -14,7 +14,7 @@ import signal
 import sys
 from types import FrameType
 
-from flowerbed.local import processes
+from flowerbed import processes
 
 
 def main(argv: list[str]) -> int:

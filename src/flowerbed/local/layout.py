@@ -102,5 +102,5 @@ class StateFolder:
             raise StateError(
                 f"the state folder cannot be written: {error.strerror or error}",
                 where=str(self.root),
-                hint="Make the folder beside your federation file writable, free some space, or copy the app elsewhere.",
+                hint="Make the folder beside your federation file writable, free some space, or copy the app.",
             ) from error

@@ -26,7 +26,7 @@ from flowerbed.flower.values import (
 )
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.ports import LOOPBACK
-from flowerbed.local.processes import MARK
+from flowerbed.processes import MARK
 from flowerbed.topology.model import Component, Topology
 
 FORMAT = 1
@@ -37,10 +37,20 @@ Ports = dict[str, dict[str, int]]
 """Component name → port name → number."""
 
 _PASSED_ON = (
-    "PATH HOME USER LOGNAME LANG LC_ALL LC_CTYPE TZ TMPDIR SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE "
-    "http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY CUDA_VISIBLE_DEVICES LD_LIBRARY_PATH "
-    "OPENBLAS_CORETYPE OPENBLAS_L2_SIZE OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS"
-).split()
+    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+    *(
+        "CUDA_VISIBLE_DEVICES",
+        "LD_LIBRARY_PATH",
+        "OPENBLAS_CORETYPE",
+        "OPENBLAS_L2_SIZE",
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+    ),
+)
+"""Of the user's environment: who and where they are, their certificates, proxies, and how to compute."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +155,7 @@ class Plan:
         try:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             if data.pop("format") != FORMAT:
-                raise ValueError("another format")
+                raise ValueError("another format")  # noqa: TRY301 - told below as everything else
             units = [
                 PlannedUnit(unit["name"], [PlannedComponent(**component) for component in unit["components"]])
                 for unit in data.pop("units")

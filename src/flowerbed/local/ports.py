@@ -53,7 +53,7 @@ def require_free(port: int, *, purpose: str) -> int:
     raise PortTaken(
         f"port {port} for {purpose} is taken" + (f" by process {owner}" if owner else ""),
         where=f"{LOOPBACK}:{port}",
-        hint="End that program, choose another number under spec.superlink.ports, or leave the number out: a free one is found.",
+        hint="End that program, or change spec.superlink.ports: without a number a free one is found.",
     )
 
 

@@ -16,6 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from flowerbed.environments.asking import request
+from flowerbed.environments.environment import Environment, ensure
+from flowerbed.environments.python import choose_python
 from flowerbed.errors import AppError, SpecError, UsageError
 from flowerbed.flower import inside
 from flowerbed.flower.contract import DATABASE
@@ -23,12 +26,9 @@ from flowerbed.flower.release import Release, parse
 from flowerbed.flower.releases import Row, choose
 from flowerbed.flower.staging import stage
 from flowerbed.local import ports
-from flowerbed.local.asking import request
 from flowerbed.local.checking import check
-from flowerbed.local.environments import Environment, ensure
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.plan import Plan, Ports, common_environment, resolve
-from flowerbed.local.python import choose_python
 from flowerbed.local.runtime import LocalRuntime
 from flowerbed.spec.app import AppManifest, check_run_config, parse_app
 from flowerbed.spec.defaults import default_federation

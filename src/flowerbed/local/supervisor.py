@@ -20,10 +20,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from flowerbed import processes
+from flowerbed.environments.environment import hold
 from flowerbed.errors import FlowerbedError
-from flowerbed.local import logs, ports, processes
+from flowerbed.local import logs, ports
 from flowerbed.local.client import ClientError, ControlClient
-from flowerbed.local.environments import hold
 from flowerbed.local.follow import Followers
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.plan import Plan, PlannedUnit

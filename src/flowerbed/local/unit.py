@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 
-from flowerbed.local import processes
+from flowerbed import processes
 from flowerbed.local.backoff import Backoff
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.logs import size

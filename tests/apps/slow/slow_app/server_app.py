@@ -24,4 +24,5 @@ def main(grid: Grid, context: Context) -> None:
     )
     if folder := os.environ.get("FLOWERBED_RESULTS"):
         counted = [float(array[0]) for array in result.arrays.to_numpy_ndarrays()]
+        Path(folder).mkdir(parents=True, exist_ok=True)
         Path(folder, "counted.json").write_text(json.dumps(counted))

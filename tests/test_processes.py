@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.local import processes
+from flowerbed import processes
 
 pytestmark = pytest.mark.skipif(not processes.LINUX, reason="leaving no orphan is promised on Linux only")
 
@@ -25,7 +25,7 @@ time.sleep(600)
 SUPERVISOR = """
 import sys
 from pathlib import Path
-from flowerbed.local import processes
+from flowerbed import processes
 processes.adopt_orphans()
 pid = processes.spawn([sys.executable, "-c", sys.argv[1]], env={}, cwd=Path(sys.argv[2]), log=Path(sys.argv[2], "log"))
 print(pid, flush=True)

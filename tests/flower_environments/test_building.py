@@ -10,18 +10,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import date
 from pathlib import Path
 
 import pytest
 
+from flowerbed.environments.asking import request
+from flowerbed.environments.environment import Environment, EnvironmentRequest, ensure, environments_root, hold, load
+from flowerbed.environments.pruning import list_environments, prune
+from flowerbed.environments.python import current
 from flowerbed.errors import AppError, EnvironmentFailed, ReleaseError
-from flowerbed.flower.release import Minor
-from flowerbed.local.asking import request
-from flowerbed.local.environments import Environment, EnvironmentRequest, ensure, environments_root, hold, load
-from flowerbed.local.newest import newest_patch
-from flowerbed.local.pruning import list_environments, prune
-from flowerbed.local.python import current
 
 ONE_LINE = """\
 [build-system]
@@ -67,8 +64,8 @@ def builder(app: Path) -> subprocess.Popen[str]:
     """Start a process of its own that makes sure of an app's environment and prints its progress."""
     script = (
         "import sys; from pathlib import Path\n"
-        "from flowerbed.local.asking import request; from flowerbed.local.environments import ensure\n"
-        "from flowerbed.local.python import current\n"
+        "from flowerbed.environments.asking import request; from flowerbed.environments.environment import ensure\n"
+        "from flowerbed.environments.python import current\n"
         "say = lambda line: print(line, flush=True)\n"
         "wanted = request(Path(sys.argv[1]), release='1.22.0', python=current())\n"
         "say(f'at {ensure(wanted, say).path}')\n"
@@ -383,7 +380,7 @@ def test_prune_removes_what_is_old_and_broken_and_never_what_is_in_use() -> None
 def test_a_holder_that_dies_holds_nothing() -> None:
     environment = pretend("held", used=time.time())
     script = (
-        "import sys; from pathlib import Path; from flowerbed.local.environments import hold\n"
+        "import sys; from pathlib import Path; from flowerbed.environments.environment import hold\n"
         "held = hold(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()\n"
     )
     command = [sys.executable, "-c", script, str(environment.path)]
@@ -393,23 +390,3 @@ def test_a_holder_that_dies_holds_nothing() -> None:
         assert prune(everything=True) == []
         process.kill()
     assert names([*prune(everything=True)]) == {"held"}
-
-
-# --- the newest patch -------------------------------------------------------------------------------------
-
-
-def test_the_newest_patch_is_asked_for_once_a_day(no_uv: Callable[[], None]) -> None:
-    day = date(2026, 1, 1)
-    newest = newest_patch(Minor(1, 26), current(), today=day)
-    assert str(newest) == "1.26.1"
-    no_uv()
-    assert newest_patch(Minor(1, 26), current(), today=day) == newest
-    # The next day the index is asked again; if that fails, yesterday's answer is better than none.
-    assert newest_patch(Minor(1, 26), current(), today=date(2026, 1, 2)) == newest
-    with pytest.raises(EnvironmentFailed):
-        newest_patch(Minor(1, 25), current(), today=day)
-
-
-def test_a_minor_that_does_not_exist_never_becomes_another_one() -> None:
-    with pytest.raises(ReleaseError, match=r"no release of Flower 1\.987"):
-        newest_patch(Minor(1, 987), current())

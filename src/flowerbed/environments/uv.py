@@ -10,9 +10,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from flowerbed.environments.cache import Progress, silent
 from flowerbed.errors import EnvironmentFailed
-from flowerbed.local.cache import Progress, silent
-from flowerbed.local.processes import die_with_parent
+from flowerbed.processes import die_with_parent
 
 QUIET_SECONDS = 5.0
 """After so many seconds without a line from uv, progress says that it still works."""

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from flowerbed.local.cache import cache_root, try_lock
-from flowerbed.local.environments import (
+from flowerbed.environments.cache import cache_root, try_lock
+from flowerbed.environments.environment import (
     BUILDING,
     IN_USE,
     LAST_USED,

@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from flowerbed.environments.cache import Progress, cache_root, scratch, write_durably
+from flowerbed.environments.python import Interpreter
+from flowerbed.environments.sources import build_digest, copy_project
+from flowerbed.environments.uv import run, uv, uv_environment
+from flowerbed.environments.uv_errors import explain
 from flowerbed.errors import AppError
-from flowerbed.local.cache import Progress, cache_root, scratch, write_durably
-from flowerbed.local.python import Interpreter
-from flowerbed.local.sources import build_digest, copy_project
-from flowerbed.local.uv import run, uv, uv_environment
-from flowerbed.local.uv_errors import explain
 
 _LEGACY = {"requires": ["setuptools>=40.8.0"], "build-backend": "setuptools.build_meta:__legacy__"}
 

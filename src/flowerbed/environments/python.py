@@ -14,9 +14,9 @@ from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from flowerbed.environments.cache import cache_root, writable
+from flowerbed.environments.uv import run, uv
 from flowerbed.errors import EnvironmentFailed
-from flowerbed.local.cache import cache_root, writable
-from flowerbed.local.uv import run, uv
 
 _TELL = (
     "import json,platform,sys,sysconfig;print(json.dumps([getattr(sys,'_base_executable','') or sys.executable,"

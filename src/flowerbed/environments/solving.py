@@ -16,9 +16,9 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from flowerbed.local.cache import Progress, silent
-from flowerbed.local.uv import uv
-from flowerbed.local.uv_errors import PLACEHOLDER, explain
+from flowerbed.environments.cache import Progress, silent
+from flowerbed.environments.uv import uv
+from flowerbed.environments.uv_errors import PLACEHOLDER, explain
 
 LOCK = "pylock.toml"
 

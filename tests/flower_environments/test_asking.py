@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from flowerbed.environments import python, uv
+from flowerbed.environments.asking import request
+from flowerbed.environments.cache import cache_root
+from flowerbed.environments.requirements import Wanted, is_dynamic, local_path, uv_settings, wanted
+from flowerbed.environments.solving import write_project
+from flowerbed.environments.uv_errors import explain
 from flowerbed.errors import AppError, EnvironmentFailed, ReleaseError
-from flowerbed.local import python, uv
-from flowerbed.local.asking import request
-from flowerbed.local.cache import cache_root
-from flowerbed.local.requirements import Wanted, is_dynamic, local_path, uv_settings, wanted
-from flowerbed.local.solving import write_project
-from flowerbed.local.uv_errors import explain
 
 MARKERS = {"python_version": "3.11", "python_full_version": "3.11.7"}
 

@@ -82,7 +82,7 @@ def try_lock(descriptor: int) -> bool:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """Make a folder for work in between; a killed process leaves it to `flowerbed.local.pruning.prune`."""
+    """Make a folder for work in between; a killed process leaves it to `flowerbed.environments.pruning.prune`."""
     parent = cache_root() / "scratch"
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True) as folder:

@@ -1,8 +1,8 @@
 """Flower's environments: one per exact release, Python and set of app dependencies; shared by federations.
 
-An environment is asked for (`flowerbed.local.asking.request`; its key is known without solving anything), made sure of
-(`ensure`: a few milliseconds if it is there, else built beside and renamed into place), held while it is
-used (`hold`), listed and removed (`flowerbed.local.pruning`). The app's own code is not in it: that
+An environment is asked for (`flowerbed.environments.asking.request`; its key is known without solving
+anything), made sure of (`ensure`: a few milliseconds if it is there, else built beside and renamed into place), held while it is
+used (`hold`), listed and removed (`flowerbed.environments.pruning`). The app's own code is not in it: that
 travels in the FAB.
 
 In an environment's folder lie the virtual environment itself, ``flowerbed-environment.json`` (what was
@@ -25,11 +25,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from flowerbed.environments.cache import Progress, cache_root, locked, silent, writable
 from flowerbed.errors import EnvironmentFailed
-from flowerbed.local.cache import Progress, cache_root, locked, silent, writable
 
 if TYPE_CHECKING:  # the supervisor, which has to stay small, needs `hold` only
-    from flowerbed.local.python import Interpreter
+    from flowerbed.environments.python import Interpreter
 
 FORMAT = 1
 """Of an environment's folder; another number makes other keys."""
@@ -176,7 +176,7 @@ def ensure(wanted: EnvironmentRequest, progress: Progress = silent) -> Environme
             shutil.rmtree(left, ignore_errors=True)
         beside = beside_of(place)
         started = time.monotonic()
-        from flowerbed.local.building import build  # never needed for one that is there
+        from flowerbed.environments.building import build  # never needed for one that is there
 
         try:
             build(wanted, beside, progress)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from flowerbed.environments import requirements as reading
+from flowerbed.environments.cache import Progress, cache_root, silent, writable
+from flowerbed.environments.environment import EnvironmentRequest
+from flowerbed.environments.python import Interpreter, allows
+from flowerbed.environments.sources import local_dependency, project_digest
 from flowerbed.errors import AppError
-from flowerbed.local import requirements as reading
-from flowerbed.local.cache import Progress, cache_root, silent, writable
-from flowerbed.local.environments import EnvironmentRequest
-from flowerbed.local.python import Interpreter, allows
-from flowerbed.local.sources import local_dependency, project_digest
 
 
 def request(
@@ -67,7 +67,7 @@ def request(
             hint="Choose another Python with `--python`.",
         )
     if reading.is_dynamic(pyproject):
-        from flowerbed.local.metadata import dynamic_dependencies
+        from flowerbed.environments.metadata import dynamic_dependencies
 
         with writable(cache_root()):
             dependencies = dynamic_dependencies(app, pyproject, python, progress)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from flowerbed.environments.cache import Progress, write_durably
+from flowerbed.environments.environment import FORMAT, IN_USE, LAST_USED, MANIFEST, EnvironmentRequest
+from flowerbed.environments.solving import LOCK, solve, write_project
+from flowerbed.environments.sources import copy_project
+from flowerbed.environments.uv import run, uv
+from flowerbed.environments.uv_errors import explain
 from flowerbed.errors import EnvironmentFailed
-from flowerbed.local.cache import Progress, write_durably
-from flowerbed.local.environments import FORMAT, IN_USE, LAST_USED, MANIFEST, EnvironmentRequest
-from flowerbed.local.solving import LOCK, solve, write_project
-from flowerbed.local.sources import copy_project
-from flowerbed.local.uv import run, uv
-from flowerbed.local.uv_errors import explain
 
 _INSTALLED = (
     "import importlib.metadata as m,json;"
