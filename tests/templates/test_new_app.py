@@ -115,7 +115,7 @@ def test_a_file_or_link_of_that_name_is_left_alone(kind: str, tmp_path: Path) ->
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="Not a directory"):
+    with pytest.raises(UsageError, match="file is not a folder"):
         templates.write("sklearn", tmp_path / "file" / "app", "app")
 
 

@@ -9,6 +9,7 @@ import sys
 
 from cyclopts import App, CycloptsError
 
+from flowerbed.cli import COMMANDS, ENVIRONMENT_COMMANDS
 from flowerbed.errors import FlowerbedError, UsageError
 
 USAGE = UsageError.exit_code
@@ -45,5 +46,6 @@ def _tell(error: FlowerbedError, *, as_json: bool) -> None:
 
 
 def _help_of(tokens: list[str]) -> str:
-    command = [token for token in tokens[:2] if token.isidentifier()]
-    return " ".join(["flowerbed", *command[: 2 if command[:1] == ["env"] else 1], "--help"])
+    command = tokens[: 2 if tokens[:1] == ["env"] else 1]
+    known = [name for name in command if name in (*COMMANDS, *ENVIRONMENT_COMMANDS, "env")]
+    return " ".join(["flowerbed", *known, "--help"])

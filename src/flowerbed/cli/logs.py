@@ -18,7 +18,7 @@ from flowerbed.runs.records import Phase
 POLL_SECONDS = 0.2
 
 
-def logs(of: str | None = None, *, file: Where = Path(), follow: bool = False, json: Json = False) -> None:
+def logs(of: str | None = None, /, *, file: Where = Path(), follow: bool = False, json: Json = False) -> None:
     """Show the log of a component or of a run.
 
     Parameters

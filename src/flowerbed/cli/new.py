@@ -14,6 +14,7 @@ from flowerbed.cli.output import Output
 
 def new(
     name: str,
+    /,
     *,
     template: Literal["sklearn", "pytorch"] = "sklearn",
     into: Annotated[Path, Parameter(help="The folder in which the app's folder is made.")] = Path(),

@@ -10,7 +10,7 @@ from flowerbed.cli.place import runtime_at
 from flowerbed.runs.names import resolve_run
 
 
-def results(run: str = "latest", *, file: Where = Path(), json: Json = False) -> None:
+def results(run: str = "latest", /, *, file: Where = Path(), json: Json = False) -> None:
     """List what a run's ServerApp saved in the folder that FLOWERBED_RESULTS named.
 
     Parameters

@@ -19,6 +19,7 @@ from flowerbed.local.runtime import LocalRuntime, only_one_verb
 
 def run(
     app: Path | None = None,
+    /,
     *,
     file: Annotated[Path | None, Parameter(name=["--file", "-f"])] = None,
     run_config: RunConfig = None,

@@ -12,7 +12,7 @@ from flowerbed.runs.history import HEADINGS, row
 from flowerbed.runs.names import resolve_run
 
 
-def runs(run: str | None = None, *, file: Where = Path(), json: Json = False) -> None:
+def runs(run: str | None = None, /, *, file: Where = Path(), json: Json = False) -> None:
     """Show the history of runs, or one run round by round.
 
     Parameters

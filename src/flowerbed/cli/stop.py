@@ -12,7 +12,7 @@ from flowerbed.runs.names import resolve_run
 from flowerbed.runs.records import Phase
 
 
-def stop(run: str, *, file: Where = Path(), json: Json = False) -> None:
+def stop(run: str, /, *, file: Where = Path(), json: Json = False) -> None:
     """Stop a run.
 
     Parameters

@@ -185,7 +185,8 @@ def prepare(
     source.folder.create()
     environment = _environment(source, row, progress)
     check(source, environment, progress)
-    _write_lock(source, row, environment)
+    if flower is None:  # a release for this once is not what the federation is locked to
+        _write_lock(source, row, environment)
     topology = build(federation, row.contract, row.minor)
     plan = _plan(source, row, environment, topology)
     return Prepared(source, plan, dict(run_config), limit)

@@ -40,6 +40,7 @@ _DEPENDENCIES = frozenset({"flwr", "numpy", "scikit-learn", "scipy", "torch"})
 # (FAB_EXCLUDE_PATTERNS in flwr/common/constant.py of 1.41) or that the template's .gitignore names.
 _TAKEN_PACKAGES = (
     sys.stdlib_module_names
+    | {"test"}  # Python's own too, but not in that list
     | set(keyword.kwlist)
     | {"numpy", "scipy", "sklearn", "torch", "flwr"}
     | {"build", "dist", "eggs", "env", "lib", "lib64", "parts", "venv"}
@@ -114,6 +115,8 @@ def write(template: str, target: Path, name: str, flower: str | None = None) -> 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=target.parent))
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"no app can be written there: {error.filename} is not a folder", where=str(target)) from error
     except OSError as error:
         raise UsageError(f"no app can be written there: {error.strerror}", where=str(target)) from error
     try:

@@ -34,6 +34,7 @@ PRIVATE = {
     "flwr.proto.control_pb2:ListNodesRequest": ">=1.23",
     "flwr.proto.control_pb2_grpc:ControlStub": ">=1.22,<1.37",
     "flwr.common.serde:user_config_to_proto": ">=1.22",
+    "flwr.supercore.constant:NOOP_FEDERATION": ">=1.24,<1.28",
 }
 """What is used of Flower that it does not promise to keep, as ``module:attribute``, and in which releases."""
 
@@ -133,6 +134,9 @@ class Control:
         )
         request.fab.hash_str = sha256
         request.fab.content = content
+        if {"federation", "federation_options"} <= {*request.DESCRIPTOR.fields_by_name}:  # 1.24 to 1.27
+            # The one federation of a SuperLink without accounts; releases before have none, later ones know.
+            request.federation = import_module("flwr.supercore.constant").NOOP_FEDERATION
         answer = self._wire.call("StartRun", request)
         if not answer.HasField("run_id"):
             raise ControlError("refused", "the SuperLink started no run; its log says why")

@@ -11,10 +11,10 @@ class LeastSquaresClient(NumPyClient):
         self.x = x
         self.y = y
 
-    def fit(self, parameters, config):  # noqa: ARG002  (Flower gives it)
+    def fit(self, parameters, config):
         return [descend(parameters[0], self.x, self.y)], len(self.y), {}
 
-    def evaluate(self, parameters, config):  # noqa: ARG002  (Flower gives it)
+    def evaluate(self, parameters, config):
         error = squared_error(parameters[0], self.x, self.y)
         return error, len(self.y), {"rmse": error**0.5}
 

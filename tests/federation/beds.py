@@ -1,0 +1,114 @@
+"""Real federations, driven as a user drives them: by the command line, as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flowerbed import processes
+
+APPS = Path(__file__).parents[1] / "apps"
+FLOWERBED = [sys.executable, "-c", "from flowerbed.cli import main; main()"]
+PATIENCE_SECONDS = 240.0
+"""How long a condition may take on a busy machine before a test calls it failed."""
+
+
+@dataclass
+class Said:
+    """What a command said with ``--json``."""
+
+    status: int
+    lines: list[dict[str, Any]]
+    errors: str
+
+    def last(self, kind: str) -> dict[str, Any]:
+        """Return the last line of a kind."""
+        return [line for line in self.lines if line.get("type") == kind][-1]
+
+    @property
+    def error(self) -> str:
+        """The message of the error that ended the command."""
+        return str(self.lines[-1]["message"])
+
+
+@dataclass
+class Bed:
+    """A folder with an app, and the command line in it."""
+
+    folder: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def __call__(self, *arguments: str, timeout: float = PATIENCE_SECONDS) -> Said:
+        """Run a command to its end."""
+        done = subprocess.run(
+            [*FLOWERBED, *arguments, "--json"],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Said(done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command and leave it running."""
+        process = subprocess.Popen(
+            [*FLOWERBED, *arguments, "--json"], cwd=self.folder, stdout=subprocess.PIPE, text=True
+        )
+        self.started.append(process)
+        return process
+
+    def finish(self, process: subprocess.Popen[str]) -> Said:
+        """Wait for a started command."""
+        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        return Said(process.returncode, [json.loads(line) for line in output.splitlines()], "")
+
+    def status(self) -> dict[str, Any]:
+        """Return what `flowerbed status` says."""
+        return self("status").last("status")
+
+    def pid(self, component: str) -> int:
+        """Return a component's process."""
+        found = [item["pid"] for item in self.status()["components"] if item["name"] == component]
+        assert found, self.status()
+        assert isinstance(found[0], int)
+        return found[0]
+
+    def run(self, number: int) -> dict[str, Any]:
+        """Return a run of history."""
+        return self("runs", str(number)).last("run")
+
+    def log(self, component: str) -> str:
+        """Return a component's log."""
+        path = self.folder / ".flowerbed" / "logs" / f"{component}.log"
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    def wait(self, condition: Callable[[], object], what: str) -> None:
+        """Wait until a condition holds."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            assert time.monotonic() < deadline, f"{what} did not happen; {self.status()}"
+            time.sleep(0.2)
+
+    def wait_for_round(self, number: int, run: int = 1) -> None:
+        """Wait until a round of a run has begun."""
+        self.wait(lambda: len(self.run(run)["rounds"]) >= number, f"round {number}")
+
+    def processes(self) -> list[int]:
+        """Return all living processes of this federation."""
+        return processes.marked(self.folder.resolve() / ".flowerbed")
+
+
+def tree_of(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder with its content, but what Flowerbed keeps for itself."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".flowerbed" not in path.parts
+    }

@@ -1,0 +1,91 @@
+"""`up` again and again: only what changed is touched, and federations do not get into each other's way."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from beds import Bed
+
+Make = Callable[[str], Bed]
+
+
+def pids(app: Bed) -> dict[str, int]:
+    return {item["name"]: item["pid"] for item in app.status()["components"]}
+
+
+def test_up_twice_restarts_nothing_and_a_change_only_what_it_touches(
+    bed: Make, federation_file: Callable[..., str]
+) -> None:
+    app = bed("slow")
+    federation_file(app)
+    assert app("up", "--detach").status == 0
+    first = pids(app)
+
+    assert app("up", "--detach").status == 0
+    assert pids(app) == first
+
+    federation_file(app, more="  serverapp: {env: {GREETING: hello}}")
+    assert app("up", "--detach").status == 0
+    second = pids(app)
+    assert {name for name in first if first[name] != second[name]} == {"superexec-serverapp"}
+
+    federation_file(app, replicas=3)
+    assert app("up", "--detach").last("status")["nodes_online"] == 3
+    third = pids(app)
+    assert third["superlink"] == first["superlink"]
+    assert third.keys() - second.keys() == {"site-2", "site-2-superexec"}
+
+    federation_file(app, replicas=1)
+    assert app("up", "--detach").last("status")["nodes_online"] == 1
+    assert pids(app).keys() == {"superlink", "superexec-serverapp", "site-0", "site-0-superexec"}
+
+
+def test_a_changed_release_starts_on_data_of_its_own_and_keeps_history(
+    bed: Make, federation_file: Callable[..., str]
+) -> None:
+    app = bed("slow")
+    federation_file(app, flower="1.22")
+    app("up", "--detach")
+    quick = ("run", "--run-config", "seconds=0.0 num-server-rounds=1")
+    assert app(*quick).status == 0
+    running = app.start("run", "--run-config", "seconds=60.0")
+    app.wait_for_round(1, run=2)
+
+    federation_file(app, flower="1.41")
+    refused = app("up", "--detach")
+    assert refused.status == 2
+    assert "run 2 is not finished" in refused.error
+    assert app.status()["flower"] == "1.22.0"
+
+    app("stop", "2")
+    app.finish(running)
+    assert app("up", "--detach").last("status")["flower"] == "1.41.0"
+    assert app(*quick).last("run")["verdict"] == "succeeded"
+    assert [line["verdict"] for line in app("runs").lines] == ["succeeded", "stopped", "succeeded"]
+
+
+def test_two_federations_run_side_by_side(bed: Make, federation_file: Callable[..., str]) -> None:
+    one, other = bed("slow"), bed("always-raises")
+    for app in (one, other):
+        federation_file(app, replicas=1)
+        assert app("up", "--detach").last("status")["state"] == "ready"
+    ports = [
+        {str(item["addresses"]) for item in app.status()["components"] if item["addresses"]} for app in (one, other)
+    ]
+    assert not ports[0] & ports[1]
+    other("down")
+    assert one.status()["state"] == "ready"
+
+
+def test_a_port_that_is_taken_is_refused_before_anything_starts(bed: Make, federation_file: Callable[..., str]) -> None:
+    app = bed("slow")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        federation_file(app, more=f"  superlink: {{ports: {{api: {port}}}}}")
+        said = app("up", "--detach")
+        assert said.status == 1
+        assert f"port {port}" in said.error
+        assert app.processes() == []
+    assert app("up", "--detach").last("status")["state"] == "ready"
+    assert app.status()["components"][0]["addresses"] == {"api": f"127.0.0.1:{port}"}

@@ -1,0 +1,140 @@
+"""What is killed comes back, and what is lost is called lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+from beds import Bed
+
+from flowerbed import processes
+
+Make = Callable[[str], Bed]
+OLDEST, NEWEST = "1.22", "1.41"
+
+
+@pytest.mark.parametrize("flower", [OLDEST, NEWEST])
+def test_a_superlink_killed_in_round_2_resumes_its_run(
+    bed: Make, federation_file: Callable[..., str], flower: str
+) -> None:
+    app = bed("slow")
+    federation_file(app, flower=flower)
+    app("up", "--detach")
+    running = app.start("run", "--run-config", "seconds=6.0")
+    app.wait_for_round(2)
+
+    os.kill(app.pid("superlink"), signal.SIGKILL)
+
+    said = app.finish(running)
+    run = said.last("run")
+    assert (said.status, run["verdict"]) == (0, "succeeded"), run
+    assert [one["number"] for one in run["rounds"]] == [1, 2, 3]
+    events = [line for line in said.lines if line["type"] == "event" and line["subject"] == "superlink"]
+    assert "was killed by SIGKILL" in events[0]["message"]
+
+
+def test_killing_the_supervisor_leaves_nothing_and_the_next_up_recovers(
+    bed: Make, federation_file: Callable[..., str]
+) -> None:
+    app = bed("slow")
+    federation_file(app)
+    app("up", "--detach")
+    running = app.start("run", "--run-config", "seconds=60.0")
+    app.wait(lambda: any("flwr-clientapp" in processes.command_line(pid) for pid in app.processes()), "a ClientApp")
+
+    os.kill(app.status()["supervisor_pid"], signal.SIGKILL)
+
+    lost = app.finish(running)
+    app.wait(lambda: app.processes() == [], "the end of all processes")
+    assert (lost.status, lost.last("run")["verdict"]) == (1, "failed")
+    assert "ServerApp was lost" in lost.last("run")["reason"]
+
+    assert app("up", "--detach").last("status")["state"] == "ready"
+    again = app("run", "--run-config", "seconds=0.0 num-server-rounds=1")
+    assert (again.status, again.last("run")["verdict"]) == (0, "succeeded")
+    assert [line["verdict"] for line in app("runs").lines] == ["failed", "succeeded"]
+
+
+def test_a_killed_serverapp_is_a_lost_run(bed: Make, federation_file: Callable[..., str]) -> None:
+    app = bed("slow")
+    federation_file(app)
+    app("up", "--detach")
+    running = app.start("run", "--run-config", "seconds=60.0")
+    app.wait_for_round(1)
+    (serverapp,) = [pid for pid in app.processes() if "flwr-serverapp" in processes.command_line(pid)]
+
+    os.kill(serverapp, signal.SIGKILL)
+
+    said = app.finish(running)
+    assert (said.status, said.last("run")["verdict"]) == (1, "failed")
+    assert "ServerApp was lost" in said.last("run")["reason"]
+
+
+@pytest.mark.parametrize("flower", [OLDEST, NEWEST])
+def test_a_wedged_supernode_is_noticed_and_its_unit_restarted(
+    bed: Make, federation_file: Callable[..., str], flower: str
+) -> None:
+    """A ClientApp that is ended by SIGTERM leaves its SuperNode waiting forever, on every release."""
+    app = bed("slow")
+    federation_file(app, flower=flower)
+    app("up", "--detach")
+    running = app.start("run", "--run-config", "seconds=30.0 num-server-rounds=2")
+
+    def clientapp() -> int | None:
+        table = processes.children_by_parent()
+        tree = processes.descendants(app.pid("site-1-superexec"), table)
+        return next((pid for pid in tree if "flwr-clientapp" in processes.command_line(pid)), None)
+
+    app.wait(clientapp, "a ClientApp")
+    victim = clientapp()
+    assert victim is not None
+    os.kill(victim, signal.SIGTERM)
+
+    said = app.finish(running)
+    run = said.last("run")
+    wedges = [line for line in said.lines if line["type"] == "event" and line["kind"] == "wedge"]
+    assert [line["subject"] for line in wedges] == ["site-1"]
+    assert "its unit is restarted" in app.log("site-1")
+    assert len(run["rounds"]) == 2, run
+    assert (said.status, run["verdict"]) == (0, "degraded"), run
+    assert app.status()["nodes_online"] == 2
+
+
+def test_either_half_of_a_supernodes_unit_takes_the_other_with_it(
+    bed: Make, federation_file: Callable[..., str]
+) -> None:
+    app = bed("slow")
+    federation_file(app)
+    app("up", "--detach")
+    before = {item["name"]: item["pid"] for item in app.status()["components"]}
+
+    os.kill(before["site-0-superexec"], signal.SIGKILL)
+    app.wait(lambda: app.status()["state"] != "ready", "notice of the end")
+    app.wait(lambda: app.status()["state"] == "ready", "readiness")
+
+    after = {item["name"]: item["pid"] for item in app.status()["components"]}
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"site-0", "site-0-superexec"}
+
+
+def test_ctrl_c_takes_a_foreground_federation_down(bed: Make, federation_file: Callable[..., str]) -> None:
+    app = bed("slow")
+    federation_file(app)
+    up = app.start("up")
+    app.wait(lambda: (app.folder / ".flowerbed" / "state.db").exists() and app.status()["state"] == "ready", "ready")
+    up.send_signal(signal.SIGINT)
+    assert app.finish(up).status == 0
+    assert app.processes() == []
+    assert app.status()["state"] == "down"
+
+
+def test_a_foreground_federation_goes_with_its_killed_command(bed: Make, federation_file: Callable[..., str]) -> None:
+    app = bed("slow")
+    federation_file(app)
+    up = app.start("up")
+    app.wait(lambda: (app.folder / ".flowerbed" / "state.db").exists() and app.status()["state"] == "ready", "ready")
+    up.kill()
+    up.wait()
+    app.wait(lambda: app.processes() == [], "the end of all processes")

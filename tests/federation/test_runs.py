@@ -1,0 +1,93 @@
+"""Runs on real Flower: what comes out, and what is said about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from beds import Bed, tree_of
+
+Make = Callable[[str], Bed]
+OLDEST, NEWEST = "1.22", "1.41"
+
+
+@pytest.mark.parametrize("flower", [OLDEST, NEWEST])
+def test_an_app_that_nobody_here_wrote_runs_unchanged(bed: Make, flower: str) -> None:
+    """Setuptools, the legacy API, and `[tool.flwr.federations]`; no federation file."""
+    app = bed("foreign-setuptools")
+    before = tree_of(app.folder)
+
+    said = app("run", ".", "--flower", flower)
+
+    run = said.last("run")
+    assert (said.status, run["verdict"]) == (0, "succeeded"), run
+    assert len(run["rounds"]) == run["total_rounds"]
+    assert [exchange["results"] for exchange in run["rounds"][0]["exchanges"]] == [2, 2]
+    assert tree_of(app.folder) == before
+    assert app.status()["state"] == "down"
+    assert app.processes() == []
+
+
+@pytest.mark.parametrize("flower", [OLDEST, NEWEST])
+def test_clientapps_that_always_raise_are_a_failure_with_their_traceback(bed: Make, flower: str) -> None:
+    """Flower itself calls such a run `finished:completed`."""
+    app = bed("always-raises")
+
+    said = app("run", "--flower", flower)
+
+    run = said.last("run")
+    assert (said.status, run["verdict"]) == (1, "failed")
+    assert "got no result" in run["reason"]
+    assert "ValueError: the hospital's data is not mounted" in run["detail"]
+    assert "Traceback (most recent call last)" in run["detail"]
+
+
+def test_one_federation_serves_run_after_run(bed: Make, federation_file: Callable[..., str]) -> None:
+    """Up once; a silent app's verdict, run config, results, a bad key, and a stop; then history after down."""
+    app = bed("slow")
+    federation_file(app)
+    up = app("up", "--detach")
+    assert up.last("status")["state"] == "ready"
+    assert up.last("status")["nodes_online"] == 2
+
+    quick = app("run", "--run-config", "seconds=0.0 num-server-rounds=1")
+    assert (quick.status, quick.last("run")["verdict"]) == (0, "succeeded")
+    (saved,) = app("results", "1").last("results")["files"]
+    assert json.loads(Path(saved["path"]).read_text()) == [1.0, 1.0, 1.0]
+
+    wrong = app("run", "--run-config", "second=1.0")
+    assert wrong.status == 2
+    assert '"seconds"' in wrong.lines[-1]["message"] + str(wrong.lines[-1]["hint"])
+    assert [line["number"] for line in app("runs").lines] == [1]
+
+    following = app.start("run", "--run-config", "seconds=60.0")
+    app.wait_for_round(1, run=2)
+    stopped = app("stop", "latest")
+    assert stopped.last("run")["verdict"] == "stopped"
+    assert app.finish(following).status == 3
+
+    unknown = app("stop", "17")
+    assert unknown.status == 2
+    assert "17" in unknown.error
+
+    overdue = app("run", "--run-config", "seconds=60.0", "--timeout", "8s")
+    assert (overdue.status, overdue.last("run")["verdict"]) == (4, "timed out")
+
+    app("down")
+    assert [line["verdict"] for line in app("runs").lines] == ["succeeded", "stopped", "timed out"]
+
+
+def test_an_app_that_prints_nothing_parsable_is_unverified(bed: Make) -> None:
+    said = bed("silent")("run")
+    assert (said.status, said.last("run")["verdict"]) == (5, "unverified")
+
+
+def test_an_import_error_of_the_serverapp_is_shown_before_anything_starts(bed: Make) -> None:
+    app = bed("broken-import")
+    said = app("run")
+    assert said.status == 2
+    assert "the ServerApp cannot be imported" in said.error
+    assert "ModuleNotFoundError" in said.error
+    assert not (app.folder / ".flowerbed" / "state.db").exists()
