@@ -81,8 +81,9 @@ class Bed:
         return found[0]
 
     def run(self, number: int) -> dict[str, Any]:
-        """Return a run of history."""
-        return self("runs", str(number)).last("run")
+        """Return a run of history; empty while there is none of that number."""
+        found = [line for line in self("runs", str(number)).lines if line.get("type") == "run"]
+        return found[0] if found else {}
 
     def log(self, component: str) -> str:
         """Return a component's log."""
@@ -98,7 +99,7 @@ class Bed:
 
     def wait_for_round(self, number: int, run: int = 1) -> None:
         """Wait until a round of a run has begun."""
-        self.wait(lambda: len(self.run(run)["rounds"]) >= number, f"round {number}")
+        self.wait(lambda: len(self.run(run).get("rounds", ())) >= number, f"round {number}")
 
     def processes(self) -> list[int]:
         """Return all living processes of this federation."""

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from beds import APPS, Bed
 
+from federation.beds import APPS, Bed
 from flowerbed import processes
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-from beds import Bed
+from federation.beds import Bed
 
 Make = Callable[[str], Bed]
 

@@ -7,8 +7,8 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from beds import Bed
 
+from federation.beds import Bed
 from flowerbed import processes
 
 Make = Callable[[str], Bed]

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from beds import Bed, tree_of
+
+from federation.beds import Bed, tree_of
 
 Make = Callable[[str], Bed]
 OLDEST, NEWEST = "1.22", "1.41"

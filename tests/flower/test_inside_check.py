@@ -61,6 +61,12 @@ def test_an_app_that_raises_at_import(code: str, tmp_path: Path) -> None:
     assert answer["traceback"].splitlines()[1].endswith("line 1, in <module>")
 
 
+def test_a_staged_copy_is_spoken_of_as_the_folder_that_it_was_made_of(tmp_path: Path) -> None:
+    app = write_app(tmp_path / "staged", server="raise ValueError('not today')")
+    answer = check_app(NEWEST, app, "--named", "/home/me/app")
+    assert 'File "/home/me/app/tiny/server.py", line 1' in answer["traceback"]
+
+
 def test_only_what_was_asked_for_is_imported(tmp_path: Path) -> None:
     app = write_app(tmp_path / "app", client="raise ValueError('not today')")
     assert check_app(NEWEST, app, "--what", "serverapp")["ok"]

@@ -59,6 +59,11 @@ class StateFolder:
         """Copies of app folders, from which FABs are built."""
         return self.root / "staging"
 
+    @property
+    def superlink_answered(self) -> Path:
+        """Exists while the running SuperLink has answered a request; others wait for it before they dial."""
+        return self.root / "superlink-answered"
+
     def log(self, component: str) -> Path:
         """Return a component's log."""
         return self.logs / f"{component}.log"

@@ -27,11 +27,14 @@ from flowerbed.flower.values import (
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.ports import LOOPBACK
 from flowerbed.processes import MARK
-from flowerbed.topology.model import Component, Topology
+from flowerbed.topology.model import SUPERLINK, Component, Topology
 
 FORMAT = 1
 WAIT_FOR = "FLOWERBED_WAIT_FOR"
 """Tells the launcher which addresses must accept connections before the program starts to dial them."""
+
+WAIT_FOR_FILE = "FLOWERBED_WAIT_FOR_FILE"
+"""Tells the launcher which file says that the SuperLink has answered a first request."""
 
 Ports = dict[str, dict[str, int]]
 """Component name → port name → number."""
@@ -222,6 +225,8 @@ def _component(
     env = environment | {name: text(value) for name, value in component.environment.items()}
     if dials:
         env[WAIT_FOR] = ",".join(dials)
+    if any(peer == SUPERLINK for peer, _ in component.dials):
+        env[WAIT_FOR_FILE] = str(folder.superlink_answered)
     return PlannedComponent(
         name=component.name,
         role=component.role.value,

@@ -38,8 +38,8 @@ from flowerbed.spec.lock import Lock, read_lock
 from flowerbed.spec.model import Federation
 from flowerbed.spec.run_config import parse_config_arguments
 from flowerbed.spec.values import duration_seconds
-from flowerbed.topology.build import SUPERLINK, build
-from flowerbed.topology.model import Topology
+from flowerbed.topology.build import build
+from flowerbed.topology.model import SUPERLINK, Topology
 
 FEDERATION_FILE = "federation.yaml"
 LOCK_FILE = "federation.lock"

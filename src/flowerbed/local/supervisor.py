@@ -31,7 +31,7 @@ from flowerbed.local.plan import Plan, PlannedUnit
 from flowerbed.local.store import Store
 from flowerbed.local.unit import UnitRunner
 from flowerbed.local.wedge import WORKER, Watch
-from flowerbed.topology.model import Role
+from flowerbed.topology.model import SUPERLINK, Role
 
 FAST_SECONDS = 0.1
 """How often is looked while something is starting."""
@@ -133,6 +133,8 @@ class Supervisor:
     # Units.
 
     def _start_unit(self, unit: PlannedUnit) -> None:
+        if unit.name == SUPERLINK:
+            self.folder.superlink_answered.unlink(missing_ok=True)
         runner = UnitRunner(unit, self.folder, minor=self.plan.minor, report=self.report, on_end=self._on_unit_end)
         self.runners[unit.name] = runner
         self._tasks[unit.name] = asyncio.create_task(runner.keep_running())
@@ -144,6 +146,8 @@ class Supervisor:
 
     def _on_unit_end(self, name: str) -> None:
         self._was_ready = False
+        if name == SUPERLINK:
+            self.folder.superlink_answered.unlink(missing_ok=True)
         runner = self.runners.get(name)
         if runner is not None and self._has(runner, Role.SERVERAPP_SUPEREXEC):
             self.followers.serverapp_lost("the ServerApp's SuperExec ended while the run was going on")
@@ -202,7 +206,23 @@ class Supervisor:
             self._judge_readiness()
             await asyncio.sleep(SLOW_SECONDS if self._was_ready else FAST_SECONDS)
 
+    async def _wait_for_superlink(self) -> None:
+        """Let the others dial once the SuperLink has answered one request, alone.
+
+        Up to 1.27 it makes its database at its first request, and two at once break it on 1.26 and 1.27.
+        """
+        try:
+            await self.client.ask("runs", timeout=5)
+        except ClientError:
+            return
+        self.folder.superlink_answered.touch()
+        self.report("unit", SUPERLINK, "answers")
+
     async def _look_at_nodes(self) -> None:
+        if not self.folder.superlink_answered.exists():
+            await self._wait_for_superlink()
+            self._nodes_online = 0
+            return
         try:
             nodes = await self.client.ask("nodes", timeout=5)
         except ClientError:
@@ -227,8 +247,6 @@ class Supervisor:
                     listens = ports.connected_to([pid, *processes.descendants(pid, table)], dialled)
                 if listens:
                     runner.settled.add(component.name)
-                    if component.role == Role.SUPERLINK.value:
-                        self.report("unit", component.name, "answers")
 
     def _judge_readiness(self) -> None:
         connected = sum(

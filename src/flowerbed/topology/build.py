@@ -7,9 +7,8 @@ from flowerbed.flower.release import Minor
 from flowerbed.flower.values import Address
 from flowerbed.spec.model import Federation, Layout, SuperNodePool
 from flowerbed.spec.run_config import ConfigValue
-from flowerbed.topology.model import Component, Role, Topology, Unit
+from flowerbed.topology.model import SUPERLINK, Component, Role, Topology, Unit
 
-SUPERLINK = "superlink"
 SERVERAPP_SUPEREXEC = "superexec-serverapp"
 
 

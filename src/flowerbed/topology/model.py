@@ -9,6 +9,10 @@ from flowerbed.flower.contract import Port
 from flowerbed.flower.values import Value
 
 
+SUPERLINK = "superlink"
+"""The name of a federation's one SuperLink component, and of its unit."""
+
+
 class Role(StrEnum):
     """What a component is."""
 

@@ -2,7 +2,7 @@
 
 ::
 
-    ENV/bin/python check.py DIR [--what serverapp,clientapp] [--config JSON]
+    ENV/bin/python check.py DIR [--named DIR] [--what serverapp,clientapp] [--config JSON]
 
 The app is packed as it would be sent, unpacked into a temporary folder and imported from there, so that what a
 FAB leaves out is missed here and not in the middle of a run. The last line of standard output is one JSON object,
@@ -12,8 +12,8 @@ whatever the app prints, and the exit code is 0 whenever that line is there::
     {"ok": false, "stage", "message", "traceback", "missing_module"}
 
 ``stage`` is ``pyproject``, ``fab``, ``config`` (of ``--config``), ``serverapp`` or ``clientapp``. ``traceback``
-(null where there is none) begins in the app's own code and names the files in DIR. ``missing_module`` is the
-module that an import did not find, or null.
+(null where there is none) begins in the app's own code and names the files as in DIR, or as in ``--named``, the
+folder of which DIR is a staged copy. ``missing_module`` is the module that an import did not find, or null.
 """
 
 from __future__ import annotations
@@ -162,6 +162,7 @@ def main() -> None:
     """Check, and print the answer as the last line."""
     parser = argparse.ArgumentParser(description="Checks a Flower App for Flowerbed.")
     parser.add_argument("app", type=Path, metavar="DIR")
+    parser.add_argument("--named", type=Path, metavar="DIR")
     parser.add_argument("--what", default="serverapp,clientapp")
     parser.add_argument("--config", type=json.loads, default={})
     arguments = parser.parse_args()
@@ -182,7 +183,7 @@ def main() -> None:
         try:
             answer = check(app, what, arguments.config, unpacked)
         except CheckError as failure:
-            answer = as_answer(failure, app, unpacked)
+            answer = as_answer(failure, arguments.named or app, unpacked)
     sys.stdout.flush()
     os.write(answers, json.dumps(answer, default=str).encode() + b"\n")
     os._exit(0)  # an app that starts threads at import does not keep us

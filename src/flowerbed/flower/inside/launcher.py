@@ -1,21 +1,29 @@
-"""Runs one of Flower's programs once everything that it dials accepts connections.
+"""Runs one of Flower's programs once everything that it dials is there.
 
 Stock SuperNodes and SuperExecs that start before what they dial back off for up to 44 s (measured on 1.22).
 This launcher lies on PATH under the program's own name: it imports the program at once, which is the slow part
-of its start, waits until each address in ``FLOWERBED_WAIT_FOR`` answers, and only then lets it begin. The program
-is the release's own entry point, in this same process, with its own arguments.
+of its start, waits until each address in ``FLOWERBED_WAIT_FOR`` accepts connections and the file that
+``FLOWERBED_WAIT_FOR_FILE`` names exists, and only then lets it begin. The program is the release's own entry point,
+in this same process, with its own arguments.
+
+The file says that the SuperLink has answered a first request. Up to 1.27 it makes its database at that request, and
+several first requests at once make it fail on 1.26 and 1.27 (``table alembic_version already exists``: 4 of 4 trials
+with five clients; none with one request before them).
 
 It runs in Flower's environment: standard library and flwr only.
 """
 
+import functools
 import os
 import socket
 import sys
 import time
+from collections.abc import Callable
 from importlib.metadata import distribution
 from pathlib import Path
 
 WAIT_FOR = "FLOWERBED_WAIT_FOR"
+WAIT_FOR_FILE = "FLOWERBED_WAIT_FOR_FILE"
 POLL_SECONDS = 0.05
 
 
@@ -29,13 +37,18 @@ def answers(address: str) -> bool:
         return False
 
 
-def wait_for(addresses: list[str]) -> None:
-    """Return when every address has accepted a connection."""
+def wait_for(addresses: list[str], file: str) -> None:
+    """Return when every address has accepted a connection and the file, if one is named, exists."""
+    waits: list[tuple[str, Callable[[], bool]]] = [
+        (address, functools.partial(answers, address)) for address in addresses
+    ]
+    if file:
+        waits.append(("the SuperLink", Path(file).exists))
     told = False
-    for address in addresses:
-        while not answers(address):
+    for what, is_there in waits:
+        while not is_there():
             if not told:
-                print(f"[flowerbed: waiting until {address} answers]", flush=True)
+                print(f"[flowerbed: waiting until {what} answers]", flush=True)
                 told = True
             time.sleep(POLL_SECONDS)
 
@@ -51,7 +64,8 @@ def main() -> object:
     else:
         print(f"flowerbed: this release of Flower has no program {name!r}", file=sys.stderr)
         return 127
-    wait_for([address for address in os.environ.pop(WAIT_FOR, "").split(",") if address])
+    addresses = os.environ.pop(WAIT_FOR, "").split(",")
+    wait_for([address for address in addresses if address], os.environ.pop(WAIT_FOR_FILE, ""))
     return program()
 
 
