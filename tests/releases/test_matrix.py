@@ -1,0 +1,76 @@
+"""The proof behind the table of releases: the bundled app, really run, on each release and each Python it names.
+
+``make test-releases`` runs all of it and writes ``docs/flower-releases.md`` from what came out. ``make test``
+runs the oldest release, one in the middle and the newest, and checks that the page agrees with the table.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from federation.beds import Bed
+from flowerbed import templates
+from flowerbed.flower.releases import RELEASES, Row
+from releases.page import PAGE, Proof, read_proofs, render, write_proof
+
+FOUND = {
+    minor: shutil.which(f"python{minor}") for minor in sorted({minor for row in RELEASES for minor in row.pythons})
+}
+
+
+def works(python: str | None) -> bool:
+    """Tell whether an executable of that name is a Python (a version manager's stand-in may be none)."""
+    return python is not None and subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("python", sorted(FOUND))
+def test_the_bundled_app_succeeds(tmp_path: Path, row: Row, python: str) -> None:
+    if python not in row.pythons:
+        pytest.skip(f"Flower {row.minor} is not offered on Python {python}")
+    if not works(FOUND[python]) and python != f"{sys.version_info.major}.{sys.version_info.minor}":
+        pytest.skip(f"this machine has no Python {python}")
+    folder = tmp_path / "digits"
+    templates.write("sklearn", folder, "digits", str(row.minor))
+    file = folder / "federation.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("spec:\n", f'spec:\n  python: "{python}"\n', 1), encoding="utf-8")
+
+    app = Bed(folder)
+    said = app("run", timeout=400)
+
+    run = said.last("run")
+    assert (said.status, run["verdict"]) == (0, "succeeded"), run
+    assert len(run["rounds"]) == 3
+    accuracy = run["rounds"][-1]["metrics"]["server/accuracy"]
+    assert accuracy > 0.9
+    saved = {Path(item["path"]).name for item in app("results").last("results")["files"]}
+    assert saved == {"metrics.json", "model.npz"}
+    assert json.loads((folder / ".flowerbed" / "plan.json").read_text())["release"] == str(row.release)
+    assert app.processes() == []
+    write_proof(Proof(str(row.release), python, accuracy))
+
+
+@pytest.mark.matrix
+def test_the_page_is_written_from_the_proofs() -> None:
+    """Last of ``make test-releases``: every release of the table has been proven in this run."""
+    proofs = read_proofs()
+    missing = [f"{row.release} on {python}" for row in RELEASES for python in row.pythons if FOUND[python]]
+    missing = [name for name in missing if name not in {f"{proof.release} on {proof.python}" for proof in proofs}]
+    assert missing == []
+    PAGE.write_text(render(proofs), encoding="utf-8")
+
+
+def test_the_page_agrees_with_the_table() -> None:
+    """Whoever changes the table has to prove it again."""
+    page = PAGE.read_text(encoding="utf-8")
+    for row in RELEASES:
+        line = next(line for line in page.splitlines() if line.startswith(f"| {row.minor} |"))
+        assert f"| {row.release} |" in line
+        assert f"| {', '.join(row.pythons)} |" in line
+        assert row.contract.family in line
