@@ -121,6 +121,9 @@ def adopted() -> list[int]:
 
 def command_line(pid: int) -> str:
     """Return a process's command line, or an empty text if it is gone."""
+    if not LINUX:
+        asked = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+        return asked.stdout.strip()
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:

@@ -27,7 +27,7 @@ def demo(*, flower: FlowerVersion = None, into: Path | None = None, json: Json =
         The folder for the demo's app, its logs and results. Default: one in Flowerbed's cache.
     """
     out = Output(as_json=json)
-    folder = (into if into is not None else cache_root() / "demo") / NAME
+    folder = into if into is not None else cache_root() / "demo" / templates.digest("sklearn")[:8] / NAME
     if not (folder / "pyproject.toml").exists():
         templates.write("sklearn", folder, NAME, None)
     out.say(f"The demo's app is in {folder}: the one that `flowerbed new` writes.")

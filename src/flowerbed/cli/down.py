@@ -30,9 +30,10 @@ def down(
     runtime = runtime_at(file)
     was_up = False
     if runtime.folder.root.exists():
-        with only_one_verb(runtime.folder), out.working("taking the federation down"):
-            was_up = runtime.down(watch=out.event)
-            if volumes:
+        with out.working("taking the federation down"):
+            was_up = runtime.down(watch=out.event)  # also in the middle of somebody's `up`, which then ends
+        if volumes:
+            with only_one_verb(runtime.folder, waiting=out.step):
                 runtime.remove()
     out.data("down", {"was_up": was_up, "removed": volumes})
     out.say("The federation is down." if was_up else "The federation was not up.")

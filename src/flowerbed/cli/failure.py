@@ -10,7 +10,7 @@ import sys
 from cyclopts import App, CycloptsError
 
 from flowerbed.cli import COMMANDS, ENVIRONMENT_COMMANDS
-from flowerbed.errors import FlowerbedError, UsageError
+from flowerbed.errors import FlowerbedError, SpecError, UsageError
 
 USAGE = UsageError.exit_code
 INTERRUPTED = 128 + signal.SIGINT
@@ -42,7 +42,8 @@ def _tell(error: FlowerbedError, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(error.as_dict()), flush=True)
     else:
-        print(f"flowerbed: {error}", file=sys.stderr)
+        count = len(error.problems) if isinstance(error, SpecError) else 1
+        print(f"flowerbed: {count} problems\n{error}" if count > 1 else f"flowerbed: {error}", file=sys.stderr)
 
 
 def _help_of(tokens: list[str]) -> str:

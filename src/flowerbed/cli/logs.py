@@ -14,6 +14,7 @@ from flowerbed.local import logs as component_logs
 from flowerbed.local.runtime import LocalRuntime
 from flowerbed.runs.names import resolve_run
 from flowerbed.runs.records import Phase
+from flowerbed.spec.words import nearest
 
 POLL_SECONDS = 0.2
 
@@ -39,9 +40,10 @@ def logs(of: str | None = None, /, *, file: Where = Path(), follow: bool = False
         _show(out, components[of], follow, lambda: runtime.is_up())
         return
     records = runtime.runs()
-    if not any(character.isdigit() for character in of) and of not in ("latest", "last"):
+    if not of.removeprefix("#").isdigit() and of not in ("latest", "last"):
+        near = nearest(of, components)
         raise UsageError(
-            f"there is no component {of!r}",
+            f"there is no component {of!r}" + (f"; did you mean {near!r}?" if near else ""),
             hint=f"Components with a log: {', '.join(components) or 'none yet'}. Runs go by number, or `latest`.",
         )
     record = resolve_run(of, records)

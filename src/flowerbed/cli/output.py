@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -60,7 +61,7 @@ class Output:
         if self.as_json:
             body = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
             content = body if isinstance(body, dict) else {"value": body}
-            print(json.dumps({"type": kind, **content}, default=str), flush=True)
+            print(json.dumps({"type": kind, **_finite(content)}, default=str, allow_nan=False), flush=True)
 
     @contextmanager
     def working(self, text: str) -> Iterator[None]:
@@ -84,3 +85,12 @@ class Output:
         widths = [max(len(row[column]) for row in [headings, *rows]) for column in range(len(headings))]
         for row in [headings, *rows]:
             print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(), flush=True)
+
+
+def _finite(value: Any) -> Any:
+    """Return a value as JSON can hold it: a metric that is no number is null there."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -63,7 +63,7 @@ def run_prepared(
     fresh = False
     with until_interrupted() as interrupted:
         try:
-            with only_one_verb(prepared.folder):
+            with only_one_verb(prepared.folder, waiting=out.step):
                 if not runtime.serves(prepared.plan):
                     with out.working("starting the federation"):
                         fresh = runtime.up(prepared.plan, tied=True, watch=out.event, interrupted=interrupted)
@@ -80,6 +80,8 @@ def run_prepared(
             if fresh:
                 with out.working("taking the federation down"):
                     runtime.down(hurry=lambda: interrupted() > 1)
+    if fresh:
+        record = runtime.run(number)
     show_run(out, record, prepared.folder)
     if record.verdict is None:
         out.say(f"Run {number} goes on. See it: flowerbed logs {number} --follow; end it: flowerbed stop {number}")

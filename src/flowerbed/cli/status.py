@@ -18,7 +18,7 @@ def status(*, file: Where = Path(), json: Json = False) -> int:
     """
     out = Output(as_json=json)
     runtime = runtime_at(file)
-    found = runtime.status() if runtime.folder.database.exists() else FederationStatus(file.resolve().name, "", "down")
+    found = runtime.status() if runtime.folder.database.exists() else FederationStatus(runtime.name, "", "down")
     out.data("status", found)
     out.say(f"{found.name}: {found.state}" + (f", Flower {found.flower}" if found.flower else ""))
     if found.supervisor_pid is not None:
@@ -26,7 +26,7 @@ def status(*, file: Where = Path(), json: Json = False) -> int:
             f"{found.nodes_online} of {found.nodes_expected} SuperNodes online, {found.superexecs_connected} of"
             f" {found.superexecs_expected} SuperExecs connected; supervised by process {found.supervisor_pid}"
         )
-    if found.reason:
+    if found.reason and found.state != "degraded":  # then the line above says it
         out.say(found.reason)
     if found.components:
         out.say()

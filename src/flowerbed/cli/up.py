@@ -37,7 +37,7 @@ def up(
     with out.working("preparing"):
         prepared = prepare(source, flower=flower, progress=out.step)
     runtime = LocalRuntime(prepared.folder)
-    with only_one_verb(prepared.folder), out.working("starting"):
+    with only_one_verb(prepared.folder, waiting=out.step), out.working("starting"):
         fresh = runtime.up(prepared.plan, tied=not detach, watch=out.event)
     found = runtime.status()
     out.data("status", found)

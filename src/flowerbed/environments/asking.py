@@ -64,7 +64,7 @@ def request(
         raise AppError(
             f"the app needs Python {requires}, and this is Python {python.version}",
             where=str(file),
-            hint="Choose another Python with `--python`.",
+            hint="Choose another Python with spec.python.",
         )
     if reading.is_dynamic(pyproject):
         from flowerbed.environments.metadata import dynamic_dependencies

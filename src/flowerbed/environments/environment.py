@@ -1,8 +1,8 @@
 """Flower's environments: one per exact release, Python and set of app dependencies; shared by federations.
 
 An environment is asked for (`flowerbed.environments.asking.request`; its key is known without solving
-anything), made sure of (`ensure`: a few milliseconds if it is there, else built beside and renamed into place), held while it is
-used (`hold`), listed and removed (`flowerbed.environments.pruning`). The app's own code is not in it: that
+anything), made sure of (`ensure`: a few milliseconds if it is there, else built beside and renamed into place), held
+while it is used (`hold`), listed and removed (`flowerbed.environments.pruning`). The app's own code is not in it: that
 travels in the FAB.
 
 In an environment's folder lie the virtual environment itself, ``flowerbed-environment.json`` (what was

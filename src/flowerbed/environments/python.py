@@ -110,7 +110,7 @@ def find_python(minor: str) -> Path:
     raise EnvironmentFailed(
         f"no Python {minor} was found on this machine (found: {known})",
         hint=f"Install Python {minor} (for example with `uv python install {minor}`), "
-        "or choose one of those found with `--python`.",
+        "or name one of those found as spec.python.",
     )
 
 

@@ -59,7 +59,7 @@ _MEANINGS: tuple[tuple[str, str, str | None], ...] = (
     (
         _NO_COMPILER,
         "a dependency has no wheel for this Python and platform and needs a compiler, which failed",
-        "Choose a version of it that has a wheel, another `--python`, or install the compiler that it asks for.",
+        "Choose a version of it that has a wheel, another Python (spec.python), or install that compiler.",
     ),
     (
         r"Git operation failed",
@@ -74,7 +74,7 @@ _MEANINGS: tuple[tuple[str, str, str | None], ...] = (
     (
         r"Failed to build|Failed to download and build",
         "a dependency has no wheel for this Python and platform and cannot be built here",
-        "Choose a version of it that has a wheel, or another `--python`.",
+        "Choose a version of it that has a wheel, or another Python (spec.python).",
     ),
     (r"No interpreter found", "uv found no such Python", None),
 )

@@ -1,1 +1,1 @@
-"""What each family of Flower releases expects: the only room that knows a flag, a port or a private module of Flower's."""
+"""What each family of Flower releases expects: the only room that knows Flower's flags, ports and private modules."""

@@ -180,7 +180,7 @@ def check_federation(place: Path, validate: Callable[[], str]) -> list[Check]:
     try:
         checks = [Check("file", State.OK, validate())]
     except FlowerbedError as error:
-        return [Check("file", State.WRONG, str(error), "flowerbed new my-app")]
+        return [Check("file", State.WRONG, str(error), "mend that, then: flowerbed doctor")]
     folder = StateFolder.beside(place)
     if folder.database.exists():
         checks += _check_state(folder)

@@ -169,7 +169,7 @@ class Follower:
         self._close(verdict, reason, "")
 
     def _judge(self, state: dict[str, Any]) -> None:
-        serverapp_log = (self._folder / "serverapp.log").read_text(encoding="utf-8", errors="replace")
+        serverapp_log = logs.read_from(self._folder / "serverapp.log", 0)
         judgement = judge(
             Observation(
                 outcome=state["sub"],

@@ -70,6 +70,8 @@ class PlannedComponent:
         Port name to loopback port number.
     dials : list of str
         The ``host:port`` addresses that it connects to.
+    own : list of str
+        The variables of `env` that are not just passed on.
     """
 
     name: str
@@ -78,6 +80,7 @@ class PlannedComponent:
     env: dict[str, str]
     ports: dict[str, int]
     dials: list[str]
+    own: list[str]
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,15 @@ class PlannedUnit:
 
     @property
     def fingerprint(self) -> str:
-        """Changes when anything changes that the unit's programs could notice."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        """Changes when anything changes that the file, the release or the environment says of the unit.
+
+        What was passed on from the environment of the shell that typed `up` is left out: another shell with
+        another PATH is no reason to restart anything.
+        """
+        content = asdict(self)
+        for component in content["components"]:
+            component["env"] = {name: component["env"][name] for name in component["own"]}
+        text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -222,16 +232,17 @@ def _component(
         return _text(value, component, ports, folder, minor)
 
     dials = [f"{LOOPBACK}:{ports[peer][port]}" for peer, port in component.dials]
-    env = environment | {name: text(value) for name, value in component.environment.items()}
+    own = {name: text(value) for name, value in component.environment.items()}
     if dials:
-        env[WAIT_FOR] = ",".join(dials)
+        own[WAIT_FOR] = ",".join(dials)
     if any(peer == SUPERLINK for peer, _ in component.dials):
-        env[WAIT_FOR_FILE] = str(folder.superlink_answered)
+        own[WAIT_FOR_FILE] = str(folder.superlink_answered)
     return PlannedComponent(
         name=component.name,
         role=component.role.value,
         argv=[str(executables / component.executable), *map(text, component.arguments)],
-        env=env,
+        env=environment | own,
+        own=sorted(own),
         ports={port.name: ports[component.name][port.name] for port in component.ports},
         dials=dials,
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 from flowerbed.errors import PortTaken
+from flowerbed.processes import LINUX
 
 LOOPBACK = "127.0.0.1"
 _ESTABLISHED = "01"
@@ -68,7 +70,9 @@ def answers(address: str) -> bool:
 
 
 def connected_to(pids: list[int], port: int) -> bool:
-    """Tell whether one of the processes holds an established connection to a loopback port (Linux)."""
+    """Tell whether one of the processes holds an established connection to a loopback port."""
+    if not LINUX:
+        return any(_lsof("-a", "-p", str(pid), f"-iTCP:{port}", "-sTCP:ESTABLISHED") for pid in pids)
     inodes = {inode for remote, state, inode in _tcp_table(remote=True) if state == _ESTABLISHED and remote == port}
     return bool(inodes) and any(inodes & _socket_inodes(pid) for pid in pids)
 
@@ -98,7 +102,18 @@ def _socket_inodes(pid: int) -> set[str]:
     return inodes
 
 
+def _lsof(*arguments: str) -> list[str]:
+    """Ask lsof, which macOS has, for process ids."""
+    try:
+        asked = subprocess.run(["lsof", "-nP", "-t", *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return []
+    return asked.stdout.split()
+
+
 def _listener(port: int) -> str | None:
+    if not LINUX:
+        return next(iter(_lsof(f"-iTCP:{port}", "-sTCP:LISTEN")), None)
     wanted = {inode for local, state, inode in _tcp_table(remote=False) if state == _LISTEN and local == port}
     if not wanted:
         return None

@@ -19,7 +19,7 @@ from pathlib import Path
 from flowerbed.environments.asking import request
 from flowerbed.environments.environment import Environment, ensure
 from flowerbed.environments.python import choose_python
-from flowerbed.errors import AppError, SpecError, UsageError
+from flowerbed.errors import AppError, FlowerbedError, ReleaseError, SpecError, UsageError
 from flowerbed.flower import inside
 from flowerbed.flower.contract import DATABASE
 from flowerbed.flower.release import Release, parse
@@ -32,6 +32,7 @@ from flowerbed.local.plan import Plan, Ports, common_environment, resolve
 from flowerbed.local.runtime import LocalRuntime
 from flowerbed.spec.app import AppManifest, check_run_config, parse_app
 from flowerbed.spec.defaults import default_federation
+from flowerbed.spec.finding import Finding
 from flowerbed.spec.limits import check_local
 from flowerbed.spec.load import Loaded, load
 from flowerbed.spec.lock import Lock, read_lock
@@ -70,6 +71,12 @@ class Source:
     app: Path
     manifest: AppManifest
     folder: StateFolder
+
+    def problem(self, path: tuple[str | int, ...], message: str, hint: str | None) -> FlowerbedError:
+        """Return what is wrong as an error with its place in the federation file, where there is one."""
+        if self.loaded is None:
+            return UsageError(message, hint=hint)
+        return SpecError([self.loaded.problem(Finding(path, message, hint))])
 
     @property
     def lock(self) -> Path:
@@ -133,6 +140,9 @@ def find(place: Path, *, app: Path | None = None) -> Source:
         return Source(None, default_federation(manifest.name), place, manifest, folder)
     loaded = load(file)
     where = app if app is not None else file.parent / loaded.federation.spec.app.path
+    if app is None and not where.is_dir():
+        path = ("spec", "app", "path")
+        raise SpecError([loaded.problem(Finding(path, f"there is no folder {where}", "name the app's folder"))])
     manifest = _manifest(where, hint=f"{file} names it as spec.app.path." if app is None else None)
     return Source(loaded, loaded.federation, where, manifest, folder)
 
@@ -179,7 +189,7 @@ def prepare(
     federation = source.federation
     run_config = {**federation.spec.run.config, **parse_config_arguments(config or [])}
     check_run_config(source.manifest, run_config)
-    limit = federation.spec.run.timeout_seconds if timeout is None else duration_seconds(timeout)
+    limit = federation.spec.run.timeout_seconds if timeout is None else _seconds(timeout)
     row = _release(source, flower)
     _check_size(source, row)
     source.folder.create()
@@ -192,7 +202,26 @@ def prepare(
     return Prepared(source, plan, dict(run_config), limit)
 
 
+def _seconds(timeout: str) -> int:
+    seconds = duration_seconds(timeout)
+    if seconds is None:
+        raise UsageError(
+            f"{timeout!r} is not a length of time", where="--timeout", hint="For example 90s, 30m or 1h30m."
+        )
+    return seconds
+
+
 def _release(source: Source, flower: str | None) -> Row:
+    """Choose the release; what is wrong with the file's own wish is told with its place in the file."""
+    try:
+        return _choose_release(source, flower)
+    except ReleaseError as error:
+        if source.loaded is None or flower is not None or source.federation.spec.flower is None:
+            raise
+        raise source.problem(("spec", "flower"), error.message, error.hint) from None
+
+
+def _choose_release(source: Source, flower: str | None) -> Row:
     requirement = source.manifest.flwr_requirement
     allowed = requirement.specifier if requirement is not None else None
     wanted = flower or source.federation.spec.flower
@@ -232,11 +261,8 @@ def _check_size(source: Source, row: Row) -> None:
     federation = source.federation.model_copy(update={"spec": spec})
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     findings = check_local(federation, os.cpu_count() or 1, memory)
-    if not findings:
-        return
-    if source.loaded is None:
-        raise UsageError(findings[0].message, hint=findings[0].hint)
-    raise SpecError([source.loaded.problem(finding) for finding in findings])
+    for finding in findings:
+        raise source.problem(finding.path, finding.message, finding.hint)
 
 
 def _environment(source: Source, row: Row, progress: Progress) -> Environment:
@@ -278,6 +304,13 @@ def _ports(source: Source, topology: Topology) -> Ports:
     before = Plan.read(source.folder.plan).ports if source.folder.plan.exists() else {}
     asked = source.federation.spec.superlink.ports.model_dump(exclude_none=True)
     numbers: Ports = {component.name: {} for component in topology.components}
+    offered = [
+        port.name for component in topology.components if component.name == SUPERLINK for port in component.ports
+    ]
+    for name in asked:
+        if name not in offered:
+            message = f"this Flower release's SuperLink has no such port; it has {', '.join(offered)}"
+            raise source.problem(("spec", "superlink", "ports", name), message, None)
     missing = []
     for component in topology.components:
         for port in component.ports:

@@ -29,6 +29,8 @@ from flowerbed.runs.runtime import Event, FederationStatus
 POLL_SECONDS = 0.05
 START_SECONDS = 15.0
 """How long a fresh supervisor may take to take its lock."""
+STALLED_SECONDS = 180.0
+"""A federation that is not ready and does not change for so long will not get ready."""
 DOWN_SECONDS = 30.0
 
 Watch = Callable[[Event], None]
@@ -54,6 +56,11 @@ class LocalRuntime:
             self._open = Store(self.folder.database)
         return self._open
 
+    @property
+    def name(self) -> str:
+        """The name of the folder that the federation lives in."""
+        return self.folder.root.parent.name
+
     # What is.
 
     def is_up(self) -> bool:
@@ -76,7 +83,7 @@ class LocalRuntime:
         if not up and state != "down":
             state, reason = "down", "the supervisor was killed; `flowerbed up` starts it again"
         return FederationStatus(
-            name=facts.get("federation", self.folder.root.parent.name),
+            name=facts.get("federation", self.name),
             flower=facts.get("release", ""),
             state=state,
             nodes_online=facts.get("nodes_online", 0) if up else 0,
@@ -188,6 +195,8 @@ class LocalRuntime:
         guard.returncode = 0  # it is meant to outlive this object
 
     def _wait_ready(self, after: int, watch: Watch, interrupted: Callable[[], int]) -> None:
+        seen: object = None
+        changed = time.monotonic()
         while True:
             if interrupted():
                 raise KeyboardInterrupt
@@ -200,6 +209,15 @@ class LocalRuntime:
             facts = self.store.facts()
             if facts["state"] == "ready" and not self.store.asked():
                 return
+            now = [facts.get(name) for name in ("nodes_online", "superexecs_connected", "state")] + [after]
+            if now != seen:
+                seen, changed = now, time.monotonic()
+            if time.monotonic() - changed > STALLED_SECONDS:
+                raise FederationFailed(
+                    f"nothing has happened for {STALLED_SECONDS:g} s: {facts.get('reason')}",
+                    where=self.folder.root.parent.name,
+                    hint=f"The logs in {self.folder.logs} say more.",
+                )
             if not self.is_up():
                 raise FederationFailed(
                     "the supervisor ended before the federation was ready",
@@ -352,10 +370,14 @@ def interrupted(record: RunRecord) -> RunRecord:
 
 
 @contextmanager
-def only_one_verb(folder: StateFolder) -> Iterator[None]:
-    """Hold off other `up`, `run` and `down` commands on the same federation while one changes it."""
+def only_one_verb(folder: StateFolder, *, waiting: Callable[[str], None]) -> Iterator[None]:
+    """Hold off other `up` and `run` commands on the same federation while one changes it; `waiting` is told."""
     with (folder.root / "verb.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting("waiting for another `flowerbed` command on this federation")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             yield
         finally:

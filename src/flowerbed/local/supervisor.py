@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from flowerbed import processes
 from flowerbed.environments.environment import hold
@@ -62,6 +62,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._watches: dict[str, tuple[Watch, int]] = {}
         self._written: object = None
+        self._held: BinaryIO
         self._was_ready = False
         self._nodes_online = 0
 
@@ -87,7 +88,7 @@ class Supervisor:
             ready_at=None,
         )
         self.report("supervisor", self.plan.federation, f"starting Flower {self.plan.release}")
-        environment = hold(Path(self.plan.environment))
+        self._held = hold(Path(self.plan.environment))
         try:
             await self.client.start()
             self.followers.recover()
@@ -102,7 +103,7 @@ class Supervisor:
                 task.cancel()
             await self._take_down()
         finally:
-            environment.close()
+            self._held.close()
 
     async def _take_down(self) -> None:
         self.store.set_facts(state="stopping")
@@ -121,6 +122,7 @@ class Supervisor:
 
     def _on_terminate(self) -> None:
         if self._stopping.is_set():
+            self.followers.close("the federation was taken down at once")
             processes.kill_all(lambda: processes.descendants(os.getpid()))
             self.store.set_facts(state="down", supervisor_pid=None, nodes_online=0, superexecs_connected=0)
             os._exit(0)
@@ -174,6 +176,9 @@ class Supervisor:
             if name in self.runners and self.runners[name].unit.fingerprint != unit.fingerprint
         ]
         fresh = [name for name in wanted if name not in self.runners]
+        if new.environment != self.plan.environment:
+            before, self._held = self._held, hold(Path(new.environment))
+            before.close()
         client_changed = new.client != self.plan.client or new.client_env != self.plan.client_env
         self.plan = new
         if not (gone or changed or fresh or client_changed):
@@ -359,8 +364,8 @@ class Supervisor:
     async def _trim_logs(self) -> None:
         while True:
             await asyncio.sleep(TRIM_SECONDS)
-            for component in self.plan.components():
-                logs.trim(self.folder.log(component.name))
+            for log in self.folder.logs.glob("*.log"):
+                logs.trim(log)
 
     # The control client and requests.
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from flowerbed.runs.records import RunRecord
 from flowerbed.runs.table import chosen_metrics, number
 
-HEADINGS = ["RUN", "APP", "VERDICT", "ROUNDS", "LAST METRICS", "SUBMITTED", "SECONDS", "FLOWER'S ID"]
+HEADINGS = ["RUN", "APP", "VERDICT", "ROUNDS", "LAST METRICS", "SUBMITTED (UTC)", "SECONDS", "FLOWER'S ID"]
 
 
 def row(record: RunRecord) -> list[str]:

@@ -56,7 +56,7 @@ def _unknown(message: str, records: Sequence[RunRecord], *, near: int | None = N
     shown = sorted(
         sorted(records, key=lambda record: abs(record.number - target))[:5], key=lambda record: record.number
     )
-    known = ", ".join(f"{record.number} ({record.flower_id or 'not yet submitted'})" for record in shown)
+    known = ", ".join(f"{record.number} ({record.flower_id or 'never submitted'})" for record in shown)
     rest = len(records) - len(shown)
     others = f", and {rest} more" if rest else ""
     hint = f"Known runs: {known}{others}. A run goes by its number, by Flower's id, or by 'latest'."

@@ -88,7 +88,7 @@ class Event:
     at : float
         Unix time in seconds.
     kind : str
-        ``unit``, ``node``, ``ready``, ``run``, ``wedge``, ``supervisor``.
+        ``supervisor``, ``unit``, ``crash-loop``, ``ready``, ``run``, ``wedge``.
     subject : str
         The component, unit or run that it is about.
     message : str

@@ -16,6 +16,7 @@ A file that Git or a package index would read as its own is kept under a plain n
 from __future__ import annotations
 
 import errno
+import hashlib
 import keyword
 import re
 import shutil
@@ -51,6 +52,15 @@ def names() -> list[str]:
     """Return the names of the templates, the default one first."""
     found = sorted(folder.name for folder in _FOLDER.iterdir() if (folder / "pyproject.toml").is_file())
     return sorted(found, key=lambda name: name != "sklearn")
+
+
+def digest(template: str) -> str:
+    """Return a fingerprint of a template's files, in hexadecimal digits."""
+    folder = _FOLDER / template
+    content = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+        content.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
+    return content.hexdigest()
 
 
 def package_name(name: str) -> str:

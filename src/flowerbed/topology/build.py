@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from flowerbed.flower.contract import Program, ReleaseContract
 from flowerbed.flower.release import Minor
 from flowerbed.flower.values import Address
@@ -89,6 +91,7 @@ def _toml(value: ConfigValue) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
+        # Flower splits the pairs before TOML reads them, and takes any quotation mark for a value's end.
+        quoted = json.dumps(value, ensure_ascii=False)[1:-1]
+        return '"' + quoted.replace('\\"', "\\u0022").replace("\x7f", "\\u007f") + '"'
     return repr(value)

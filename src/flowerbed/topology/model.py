@@ -8,7 +8,6 @@ from enum import StrEnum
 from flowerbed.flower.contract import Port
 from flowerbed.flower.values import Value
 
-
 SUPERLINK = "superlink"
 """The name of a federation's one SuperLink component, and of its unit."""
 
