@@ -24,7 +24,7 @@ def running(
 def test_hello_tells_the_release_and_the_first_line_the_nodes_of_before(running: tuple[Federation, Client]) -> None:
     there, client = running
     assert client.ask("hello")["flwr"] == there.release
-    assert client.events[0] == {"event": "nodes-before", "ids": []}
+    assert client.events[0] == {"event": "started"}
 
 
 def test_a_supernode_goes_online(running: tuple[Federation, Client]) -> None:

@@ -63,14 +63,16 @@ class ControlClient:
         self._requests: Any = None
         self._reading: asyncio.Task[None] | None = None
         self.pid: int | None = None
-        self.nodes_before: frozenset[str] = frozenset()
 
-    async def start(self) -> None:
-        """Start it; return when it has told which SuperNodes the SuperLink's database knew before."""
+    async def start(self, *, superlink_is_down: bool = False) -> None:
+        """Start it.
+
+        With `superlink_is_down`, return when no SuperNode of an earlier life counts as online any more.
+        """
         parent = os.getpid()
         with self._log.open("ab") as errors:
             child = subprocess.Popen(
-                self._argv,
+                [*self._argv, *(["--expire-nodes"] if superlink_is_down else [])],
                 env=self._env,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -137,9 +139,9 @@ class ControlClient:
             message = json.loads(line)
         except ValueError:  # something in Flower printed; the client's own lines are all JSON
             return
-        if message.get("event") == "nodes-before":
-            self.nodes_before = frozenset(message["ids"])
-        elif "event" in message:
+        if message.get("event") == "started":
+            return
+        if "event" in message:
             self._on_event(message)
         else:
             future = self._waiting.get(message["id"])

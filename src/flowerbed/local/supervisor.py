@@ -90,7 +90,7 @@ class Supervisor:
         self.report("supervisor", self.plan.federation, f"starting Flower {self.plan.release}")
         self._held = hold(Path(self.plan.environment))
         try:
-            await self.client.start()
+            await self.client.start(superlink_is_down=True)
             self.followers.recover()
             for unit in self.plan.units:
                 self._start_unit(unit)
@@ -179,7 +179,7 @@ class Supervisor:
         if new.environment != self.plan.environment:
             before, self._held = self._held, hold(Path(new.environment))
             before.close()
-        client_changed = new.client != self.plan.client or new.client_env != self.plan.client_env
+        client_changed = new.client != self.plan.client
         self.plan = new
         if not (gone or changed or fresh or client_changed):
             return []
@@ -196,7 +196,7 @@ class Supervisor:
             self.client = self._new_client()
         await asyncio.gather(*(self._stop_unit(name) for name in [*gone, *changed]))
         if client_changed:
-            await self.client.start()
+            await self.client.start(superlink_is_down=SUPERLINK in changed)
         for unit in new.units:
             if unit.name in changed or unit.name in fresh:
                 self._start_unit(unit)
@@ -234,8 +234,8 @@ class Supervisor:
             self._nodes_online = 0
             return
         alive = sum(1 for runner in self.runners.values() if runner.running and self._has(runner, Role.SUPERNODE))
-        fresh = sum(1 for node in nodes if node["online"] and node["id"] not in self.client.nodes_before)
-        self._nodes_online = min(fresh, alive)
+        online = sum(1 for node in nodes if node["online"])
+        self._nodes_online = min(online, alive)  # a killed one counts as online until its heartbeat is overdue
 
     def _look_at_components(self) -> None:
         """Find out which programs have come up: they listen, or hold the connection that they are for."""
@@ -382,10 +382,8 @@ class Supervisor:
             await asyncio.sleep(0.5)
             if self.client.pid is not None and not processes.alive(self.client.pid):
                 self.report("unit", "control-client", "ended; it is started again")
-                known = self.client.nodes_before
                 self.client = self._new_client()
                 await self.client.start()
-                self.client.nodes_before = known
                 self.followers.resume()
 
     async def _serve_requests(self) -> None:

@@ -2,7 +2,7 @@
 
 ::
 
-    ENV/bin/python -u client.py --dialect {grpc122|grpc|http} --address HOST:PORT [--database FILE]
+    ENV/bin/python -u client.py --dialect {grpc122|grpc|http} --address HOST:PORT [--database FILE] [--expire-nodes]
 
 It reads a JSON object per line from standard input and writes one per line to standard output; it ends when
 standard input does. It never dies of an error. A request is ``{"id": N, "op": …, …}``; its answer, in whatever
@@ -21,8 +21,8 @@ follow   ``run``, ``after`` (0.0) nothing; log events from then on
 unfollow ``run``                  nothing; no more of them
 ======== ======================== ==================================================================================
 
-Events come unasked. The first line of all is ``{"event": "nodes-before", "ids": […]}``: the SuperNodes that the
-SuperLink's database held when the client started. ``{"event": "log", "run", "text", "at"}`` is a piece of a run's
+Events come unasked. The first line of all is ``{"event": "started"}``: with ``--expire-nodes``, no SuperNode of the
+SuperLink's database counts as online any more. ``{"event": "log", "run", "text", "at"}`` is a piece of a run's
 log, which may begin or end within a line; a later `follow` with ``after`` set to its ``at`` goes on behind it.
 ``{"event": "log-end", "run"}`` says that the run is finished and that all of its log was sent (with ``error``, as
 above, if the SuperLink does not know the run). A SuperLink that goes away and comes back with its database is
@@ -281,6 +281,7 @@ def main() -> None:
     parser.add_argument("--dialect", choices=["grpc122", "grpc", "http"], required=True)
     parser.add_argument("--address", required=True, metavar="HOST:PORT")
     parser.add_argument("--database", type=Path)
+    parser.add_argument("--expire-nodes", action="store_true", help="before the SuperLink starts: all are offline")
     arguments = parser.parse_args()
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started us
@@ -290,13 +291,12 @@ def main() -> None:
     os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
-    known: list[str] = []
-    if arguments.database is not None and arguments.database.exists():
+    if arguments.expire_nodes and arguments.database is not None and arguments.database.exists():
         try:
-            known = [node for node, _ in inside_control.nodes_in_database(arguments.database)]
+            inside_control.expire_nodes(arguments.database)
         except inside_control.ControlError as failure:  # not yet, or no longer, a database
             print(failure.message, file=sys.stderr)
-    outbox.send({"event": "nodes-before", "ids": known})
+    outbox.send({"event": "started"})
 
     def connect() -> inside_control.Control:
         import_module("flwr.common.serde")
