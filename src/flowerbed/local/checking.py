@@ -44,7 +44,7 @@ def _run_check(app: Path, source: Source, environment: Environment) -> dict[str,
     home.mkdir(parents=True, exist_ok=True)
     try:
         done = subprocess.run(
-            [str(environment.python), str(inside.CHECK), str(app)],
+            [str(environment.python), str(inside.CHECK), str(app), "--named", str(source.app.resolve())],
             capture_output=True,
             text=True,
             env=env | {"FLWR_HOME": str(home), "FLWR_TELEMETRY_ENABLED": "0"},

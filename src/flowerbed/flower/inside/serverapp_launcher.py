@@ -1,7 +1,7 @@
 """Runs the release's own `flwr-serverapp`, with a folder for each run's results.
 
 A SuperExec starts `flwr-serverapp` by name. A script of that name, first on its PATH, runs this file with the
-environment's Python and the arguments that the SuperExec gave (`flowerbed.flower.launcher` writes it). What
+environment's Python and the arguments that the SuperExec gave (`flowerbed.environments` puts it there). What
 happens then is Flower's own, in this same process, but for one variable: ``FLOWERBED_RESULTS`` names the folder
 ``$FLOWERBED_RESULTS_ROOT/<run id>``, which exists. It is set before the app's code is imported, where Flower can
 be asked that early, and in any case before its ServerApp is called.
