@@ -33,11 +33,9 @@ class Series:
         return statistics.median(self.values)
 
     def text(self, form: str = ".2f") -> str:
-        """Return the median, with the smallest and the largest value where there are several."""
-        middle = format(self.median, form)
-        if len(self.values) == 1:
-            return middle
-        return f"{middle} ({min(self.values):{form}}–{max(self.values):{form}})"
+        """Return the median, with the smallest and the largest value where they differ."""
+        middle, least, most = (format(value, form) for value in (self.median, min(self.values), max(self.values)))
+        return middle if least == most else f"{middle} ({least}–{most})"
 
     def as_dict(self) -> dict[str, object]:
         """Return the series for JSON."""
@@ -68,8 +66,12 @@ class Figure:
         The target as a number.
     judged : {"ours", "comparison"}
         What must not be above the limit: our own median, or the comparison's.
+    holds : bool or None
+        Whether a target that is no number was met.
     note : str
         What one should know beside it.
+    extra : dict
+        More, for JSON only.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Figure:
     target: str = ""
     limit: float | None = None
     judged: Literal["ours", "comparison"] = "ours"
+    holds: bool | None = None
     note: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -99,7 +102,7 @@ class Figure:
     def met(self) -> bool | None:
         """Whether the target was met; None where there is none."""
         if self.limit is None:
-            return None
+            return self.holds
         judged = self.ours if self.judged == "ours" else self.compared
         return judged is not None and judged.median <= self.limit
 

@@ -16,7 +16,7 @@ EVERYDAY = ("1.22", "1.31", "1.41")
 
 
 def environment_python(release: str) -> Path:
-    """Return the Python of an environment with that exact release and no app's dependencies, from the product's cache."""
+    """Return the Python of an environment with that exact release and nothing else in it but what Flower needs."""
     python = choose_python(find(release).pythons)
     return ensure(request(None, release=release, python=python, launchers=launchers())).python
 

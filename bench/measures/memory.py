@@ -19,6 +19,7 @@ from flowerbed import processes
 TARGET_MB = 60.0
 SETTLE_SECONDS = 5.0
 SAMPLES = 5
+KINDS = ("rss", "pss")
 NOTES = {("control client", "idle", "rss"): "runs in Flower's environment, and has imported Flower"}
 
 
@@ -30,6 +31,7 @@ def measure(task: Task) -> Iterator[Figure]:
         pids = tool_processes(ours)
         time.sleep(SETTLE_SECONDS)
         baseline = [_bare_python() for _ in range(SAMPLES)]
+        bare = {kind: Series((Series.of(getattr(item, kind) for item in baseline).median,)) for kind in KINDS}
         idle: dict[str, list[Memory]] = {name: [] for name in pids}
         running: dict[str, list[Memory]] = {name: [] for name in pids}
 
@@ -50,7 +52,7 @@ def measure(task: Task) -> Iterator[Figure]:
         "supervisor, RSS at most",
         "MB",
         Series((peaks["supervisor"],)),
-        Series.of(item.rss for item in baseline),
+        bare["rss"],
         "a bare Python",
         comparison="difference",
         target=f"under {TARGET_MB:g} MB",
@@ -59,12 +61,12 @@ def measure(task: Task) -> Iterator[Figure]:
     )
     for name in pids:
         for when, samples in (("idle", idle[name]), ("during a run", running[name])):
-            for kind in ("rss", "pss"):
+            for kind in KINDS:
                 yield Figure(
                     f"{name}, {when}, {kind.upper()}",
                     "MB",
                     Series.of(getattr(item, kind) for item in samples),
-                    Series.of(getattr(item, kind) for item in baseline),
+                    bare[kind],
                     "a bare Python",
                     comparison="difference",
                     note=NOTES.get((name, when, kind), ""),

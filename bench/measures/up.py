@@ -21,8 +21,10 @@ def measure(task: Task) -> Iterator[Figure]:
     hand = ByHand(place, "up-by-hand", app)
     at_once = ByHand(place, "up-at-once", app)
     seconds: dict[str, list[float]] = {"ours": [], "hand": [], "at once": []}
+    restarts = 0
     for number in range(task.times(5) + 1):
         seconds["ours"].append(ours.up().seconds)
+        restarts += sum(component["restarts"] for component in ours.status()["components"])
         ours.down()
         seconds["hand"].append(_up(hand, at_once=False))
         seconds["at once"].append(_up(at_once, at_once=True))
@@ -43,7 +45,7 @@ def measure(task: Task) -> Iterator[Figure]:
         limit=TARGET,
         judged="comparison",
         note="by hand: the SuperLink, then, once its ports accept connections, all others; its control client is warm"
-        " before the clock starts",
+        f" before the clock starts. Restarts of components during ours: {restarts}",
     )
     yield Figure("up, against all at once", "s", again["ours"], again["at once"], "all at once", comparison="ratio")
     yield Figure(

@@ -191,20 +191,21 @@ def prepare(
     check_run_config(source.manifest, run_config)
     limit = federation.spec.run.timeout_seconds if timeout is None else _seconds(timeout)
     row = _release(source, flower)
+    topology = build(federation, row.contract, row.minor)
     _check_size(source, row)
+    _check_ports(source, topology)
     source.folder.create()
     environment = _environment(source, row, progress)
     check(source, environment, progress)
     if flower is None:  # a release for this once is not what the federation is locked to
         _write_lock(source, row, environment)
-    topology = build(federation, row.contract, row.minor)
     plan = _plan(source, row, environment, topology)
     return Prepared(source, plan, dict(run_config), limit)
 
 
 def _seconds(timeout: str) -> int:
     seconds = duration_seconds(timeout)
-    if seconds is None:
+    if not seconds:
         raise UsageError(
             f"{timeout!r} is not a length of time", where="--timeout", hint="For example 90s, 30m or 1h30m."
         )
@@ -238,7 +239,7 @@ def _choose_release(source: Source, flower: str | None) -> Row:
 def _locked(source: Source) -> Lock | None:
     try:
         text = source.lock.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return read_lock(text, str(source.lock))
 
@@ -263,6 +264,16 @@ def _check_size(source: Source, row: Row) -> None:
     findings = check_local(federation, os.cpu_count() or 1, memory)
     for finding in findings:
         raise source.problem(finding.path, finding.message, finding.hint)
+
+
+def _check_ports(source: Source, topology: Topology) -> None:
+    """Refuse a number for a port that this release's SuperLink does not have."""
+    superlink = next(component for component in topology.components if component.name == SUPERLINK)
+    offered = [port.name for port in superlink.ports]
+    for name in source.federation.spec.superlink.ports.model_dump(exclude_none=True):
+        if name not in offered:
+            message = f"this Flower release's SuperLink has no such port; it has {', '.join(offered)}"
+            raise source.problem(("spec", "superlink", "ports", name), message, None)
 
 
 def _environment(source: Source, row: Row, progress: Progress) -> Environment:
@@ -304,13 +315,6 @@ def _ports(source: Source, topology: Topology) -> Ports:
     before = Plan.read(source.folder.plan).ports if source.folder.plan.exists() else {}
     asked = source.federation.spec.superlink.ports.model_dump(exclude_none=True)
     numbers: Ports = {component.name: {} for component in topology.components}
-    offered = [
-        port.name for component in topology.components if component.name == SUPERLINK for port in component.ports
-    ]
-    for name in asked:
-        if name not in offered:
-            message = f"this Flower release's SuperLink has no such port; it has {', '.join(offered)}"
-            raise source.problem(("spec", "superlink", "ports", name), message, None)
     missing = []
     for component in topology.components:
         for port in component.ports:

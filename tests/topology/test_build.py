@@ -1,0 +1,97 @@
+"""Which programs a federation needs, and which of them share a fate."""
+
+from __future__ import annotations
+
+import tomllib
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowerbed.flower.releases import DEFAULT, find
+from flowerbed.spec.load import parse
+from flowerbed.topology.build import build, node_config_argument
+from flowerbed.topology.model import Component, Role, Topology
+
+FILE = """
+apiVersion: flowerbed.dev/v1alpha1
+kind: Federation
+metadata: {name: clinic}
+spec:
+  layout: LAYOUT
+  supernodes:
+    - name: hospital
+      replicas: 2
+      nodeConfig: {dataset: chest}
+      env: {DATA: /data}
+    - name: lab
+"""
+
+
+def topology(layout: str = "Colocated", flower: str = "1.41") -> Topology:
+    row = find(flower)
+    return build(parse(FILE.replace("LAYOUT", layout), "f.yaml").federation, row.contract, row.minor)
+
+
+def argument_after(component: Component, flag: str) -> object:
+    return component.arguments[component.arguments.index(flag) + 1]
+
+
+def test_colocated_units_are_what_must_die_together() -> None:
+    units = [(unit.name, [component.name for component in unit.components]) for unit in topology().units]
+    assert units == [
+        ("superlink", ["superlink"]),
+        ("superexec-serverapp", ["superexec-serverapp"]),
+        ("hospital-0", ["hospital-0", "hospital-0-superexec"]),
+        ("hospital-1", ["hospital-1", "hospital-1-superexec"]),
+        ("lab-0", ["lab-0", "lab-0-superexec"]),
+    ]
+
+
+def test_quickstart_gives_each_program_a_unit_of_its_own() -> None:
+    assert all(len(unit.components) == 1 for unit in topology("Quickstart").units)
+    assert {c.name for c in topology("Quickstart").components} == {c.name for c in topology().components}
+
+
+def test_partition_ids_count_through_all_pools() -> None:
+    configs = [argument_after(node, "--node-config") for node in topology().supernodes]
+    assert configs == [
+        'partition-id=0 num-partitions=3 dataset="chest"',
+        'partition-id=1 num-partitions=3 dataset="chest"',
+        "partition-id=2 num-partitions=3",
+    ]
+
+
+def test_every_component_dials_only_ports_that_another_listens_on() -> None:
+    for flower in ("1.22", "1.31", "1.36", "1.38", "1.41"):
+        components = {component.name: component for component in topology(flower=flower).components}
+        for component in components.values():
+            for peer, port in component.dials:
+                assert port in {offered.name for offered in components[peer].ports}, (flower, component.name)
+            assert bool(component.dials) == (component.role is not Role.SUPERLINK)
+
+
+def test_a_pools_environment_reaches_its_own_programs_only() -> None:
+    with_data = {component.name for component in topology().components if component.environment.get("DATA") == "/data"}
+    assert with_data == {"hospital-0", "hospital-0-superexec", "hospital-1", "hospital-1-superexec"}
+
+
+CONFIG_VALUES = st.one_of(
+    st.booleans(),
+    st.integers(min_value=-(2**63), max_value=2**63 - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(st.characters(codec="utf-8", exclude_characters="\0")),
+)
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True), CONFIG_VALUES, max_size=5))
+def test_any_node_config_survives_flowers_way_of_reading_it(config: dict[str, str | int | float | bool]) -> None:
+    """Flower finds the pairs by this expression and reads each as TOML (`parse_config_args` in flwr.common.config)."""
+    import re
+
+    pairs = re.findall(r"(\S+?)=(\'[^\']*\'|\"[^\"]*\"|\S+)", node_config_argument(config))
+    assert tomllib.loads("\n".join(f"{key} = {value}" for key, value in pairs)) == config
+
+
+def test_the_default_release_has_one_port_for_all() -> None:
+    (superlink,) = [component for component in topology(flower=str(DEFAULT.minor)).components if not component.dials]
+    assert [port.name for port in superlink.ports] == ["api"]
