@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 from federation.beds import Bed
+from flowerbed.local.ports import socket_inodes
 
 Make = Callable[[str], Bed]
 
 
 def pids(app: Bed) -> dict[str, int]:
     return {item["name"]: item["pid"] for item in app.status()["components"]}
+
+
+def listening_elsewhere(app: Bed) -> list[str]:
+    """Return the addresses, as the kernel writes them, on which the federation listens beside 127.0.0.1."""
+    inodes = {inode for pid in app.processes() for inode in socket_inodes(pid)}
+    assert inodes
+    found = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
+            fields = line.split()
+            loopback = fields[1].rpartition(":")[0].endswith("0100007F")  # also as IPv6 writes an IPv4 address
+            if fields[3] == "0A" and fields[9] in inodes and not loopback:
+                found.append(fields[1])
+    return found
 
 
 def test_up_twice_restarts_nothing_and_a_change_only_what_it_touches(
@@ -47,6 +63,7 @@ def test_a_changed_release_starts_on_data_of_its_own_and_keeps_history(
     app = bed("slow")
     federation_file(app, flower="1.22")
     app("up", "--detach")
+    assert listening_elsewhere(app) == []
     quick = ("run", "--run-config", "seconds=0.0 num-server-rounds=1")
     assert app(*quick).status == 0
     running = app.start("run", "--run-config", "seconds=60.0")
@@ -61,6 +78,7 @@ def test_a_changed_release_starts_on_data_of_its_own_and_keeps_history(
     app("stop", "2")
     app.finish(running)
     assert app("up", "--detach").last("status")["flower"] == "1.41.0"
+    assert listening_elsewhere(app) == []
     assert app(*quick).last("run")["verdict"] == "succeeded"
     assert [line["verdict"] for line in app("runs").lines] == ["succeeded", "stopped", "succeeded"]
 

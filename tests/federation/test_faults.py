@@ -132,6 +132,33 @@ def test_ctrl_c_takes_a_foreground_federation_down(bed: Make, federation_file: C
     assert app.status()["state"] == "down"
 
 
+def test_a_crash_loop_is_reported_with_the_last_lines_of_its_log(
+    bed: Make, federation_file: Callable[..., str]
+) -> None:
+    app = bed("slow")
+    federation_file(app, more="  serverapp: {env: {PYTHONHOME: /nowhere}}")
+    said = app("up", "--detach")
+    assert said.status == 1
+    assert said.lines[-1]["where"] == "superexec-serverapp"
+    assert "3 times in a row" in said.error
+    assert "--- superexec-serverapp" in said.lines[-1]["hint"]
+    assert "No module named" in said.lines[-1]["hint"]
+    assert app.processes() == []
+
+
+def test_ctrl_c_twice_means_now(bed: Make, federation_file: Callable[..., str]) -> None:
+    app = bed("slow")
+    federation_file(app)
+    running = app.start("run", "--run-config", "seconds=60.0")
+    app.wait_for_round(1)
+    running.send_signal(signal.SIGINT)
+    running.send_signal(signal.SIGINT)
+    said = app.finish(running)
+    assert said.status == 3
+    assert said.last("run")["verdict"] == "stopped"
+    assert app.processes() == []
+
+
 def test_a_foreground_federation_goes_with_its_killed_command(bed: Make, federation_file: Callable[..., str]) -> None:
     app = bed("slow")
     federation_file(app)

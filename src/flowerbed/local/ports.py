@@ -74,7 +74,7 @@ def connected_to(pids: list[int], port: int) -> bool:
     if not LINUX:
         return any(_lsof("-a", "-p", str(pid), f"-iTCP:{port}", "-sTCP:ESTABLISHED") for pid in pids)
     inodes = {inode for remote, state, inode in _tcp_table(remote=True) if state == _ESTABLISHED and remote == port}
-    return bool(inodes) and any(inodes & _socket_inodes(pid) for pid in pids)
+    return bool(inodes) and any(inodes & socket_inodes(pid) for pid in pids)
 
 
 def _tcp_table(*, remote: bool) -> list[tuple[int, str, str]]:
@@ -90,7 +90,8 @@ def _tcp_table(*, remote: bool) -> list[tuple[int, str, str]]:
     return rows
 
 
-def _socket_inodes(pid: int) -> set[str]:
+def socket_inodes(pid: int) -> set[str]:
+    """Return the sockets that a process holds, as `/proc/net/tcp` numbers them (Linux)."""
     inodes = set()
     try:
         for descriptor in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208 - names only, and many of them
@@ -118,7 +119,7 @@ def _listener(port: int) -> str | None:
     if not wanted:
         return None
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and wanted & _socket_inodes(int(entry.name)):
+        if entry.name.isdigit() and wanted & socket_inodes(int(entry.name)):
             name = (entry / "comm").read_text(encoding="utf-8", errors="replace").strip()
             return f"{entry.name} ({name})"
     return None
