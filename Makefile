@@ -17,7 +17,8 @@ test: sync ## Install what the tests need and run them all
 	$(BIN)/pytest $(ARGS)
 
 test-releases: sync ## Run the demo app on every Flower release and rewrite docs/flower-releases.md
-	$(BIN)/pytest -m matrix -o addopts="-ra" $(ARGS)
+	@rm -f $(VENV)/proofs.jsonl
+	FLOWERBED_PROOFS=$(CURDIR)/$(VENV)/proofs.jsonl $(BIN)/pytest -m matrix $(ARGS)
 
 lint: sync ## Lint and check the formatting
 	$(BIN)/ruff check .
