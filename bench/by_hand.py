@@ -23,7 +23,7 @@ from flowerbed.flower.release import Minor
 from flowerbed.local import ports
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.plan import WAIT_FOR, WAIT_FOR_FILE, PlannedComponent, common_environment, resolve
-from flowerbed.local.prepare import find
+from flowerbed.local.source import find
 from flowerbed.topology.build import build
 from flowerbed.topology.model import SUPERLINK, Role, Topology
 

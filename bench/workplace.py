@@ -18,7 +18,8 @@ from flowerbed.flower import releases
 from flowerbed.flower.releases import Row
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.plan import Plan
-from flowerbed.local.prepare import find, prepare
+from flowerbed.local.prepare import prepare
+from flowerbed.local.source import find
 
 FLOWERBED = str(Path(sys.executable).parent / "flowerbed")
 

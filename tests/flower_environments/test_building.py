@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from flowerbed.environments.asking import request
-from flowerbed.environments.environment import Environment, EnvironmentRequest, ensure, environments_root, hold, load
+from flowerbed.environments.environment import ensure, environments_root, hold, load
+from flowerbed.environments.model import Environment, EnvironmentRequest
 from flowerbed.environments.pruning import list_environments, prune
 from flowerbed.environments.python import current
 from flowerbed.errors import AppError, EnvironmentFailed, ReleaseError

@@ -9,8 +9,9 @@ from flowerbed.cli.options import FlowerVersion, Json
 from flowerbed.cli.output import Output
 from flowerbed.cli.run import run_prepared
 from flowerbed.environments.cache import cache_root
-from flowerbed.local.prepare import find, prepare
+from flowerbed.local.prepare import prepare
 from flowerbed.local.runtime import LocalRuntime
+from flowerbed.local.source import find
 
 NAME = "digits"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from flowerbed.cli.options import Json, Where
 from flowerbed.cli.output import Output
 from flowerbed.local.doctor import State, check_federation, check_machine, look
-from flowerbed.local.prepare import find
+from flowerbed.local.source import find
 
 SIGNS = {State.OK: "ok     ", State.WARNING: "warning", State.WRONG: "WRONG  "}
 

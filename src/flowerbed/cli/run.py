@@ -13,8 +13,9 @@ from flowerbed.cli.output import Output
 from flowerbed.cli.show import follow as follow_run
 from flowerbed.cli.show import show_run
 from flowerbed.errors import UsageError
-from flowerbed.local.prepare import Prepared, find, prepare, staged
+from flowerbed.local.prepare import Prepared, prepare
 from flowerbed.local.runtime import LocalRuntime, only_one_verb
+from flowerbed.local.source import find, staged
 
 
 def run(

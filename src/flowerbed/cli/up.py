@@ -11,8 +11,9 @@ from cyclopts import Parameter
 from flowerbed.cli.interrupts import until_interrupted
 from flowerbed.cli.options import FlowerVersion, Json, Where
 from flowerbed.cli.output import Output
-from flowerbed.local.prepare import find, prepare
+from flowerbed.local.prepare import prepare
 from flowerbed.local.runtime import LocalRuntime, only_one_verb
+from flowerbed.local.source import find
 
 
 def up(

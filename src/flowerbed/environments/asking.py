@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flowerbed.environments import requirements as reading
 from flowerbed.environments.cache import Progress, cache_root, silent, writable
-from flowerbed.environments.environment import EnvironmentRequest
+from flowerbed.environments.model import EnvironmentRequest
 from flowerbed.environments.python import Interpreter, allows
 from flowerbed.environments.sources import local_dependency, project_digest
 from flowerbed.errors import AppError

@@ -11,7 +11,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from flowerbed.environments.cache import Progress, write_durably
-from flowerbed.environments.environment import FORMAT, IN_USE, LAST_USED, MANIFEST, EnvironmentRequest
+from flowerbed.environments.model import FORMAT, IN_USE, LAST_USED, MANIFEST, EnvironmentRequest
 from flowerbed.environments.solving import LOCK, solve, write_project
 from flowerbed.environments.sources import copy_project
 from flowerbed.environments.uv import run, uv

@@ -11,16 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowerbed.environments.cache import cache_root, try_lock
-from flowerbed.environments.environment import (
-    BUILDING,
-    IN_USE,
-    LAST_USED,
-    Environment,
-    beside_of,
-    environments_root,
-    load,
-    lock_of,
-)
+from flowerbed.environments.environment import beside_of, environments_root, load, lock_of
+from flowerbed.environments.model import BUILDING, IN_USE, LAST_USED, Environment
 
 
 @dataclass(frozen=True)

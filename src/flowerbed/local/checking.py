@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from flowerbed.environments.model import Environment
 from flowerbed.errors import AppError
 from flowerbed.flower import inside
 from flowerbed.local.plan import common_environment
-
-if TYPE_CHECKING:
-    from flowerbed.environments.environment import Environment
-    from flowerbed.local.prepare import Progress, Source
+from flowerbed.local.source import Progress, Source, content_hash, staged
 
 CHECK_SECONDS = 300.0
 
@@ -26,8 +24,6 @@ def check(source: Source, environment: Environment, progress: Progress) -> None:
     AppError
         With the traceback of the ServerApp's or ClientApp's import, or why no FAB can be built.
     """
-    from flowerbed.local.prepare import content_hash, staged
-
     passed = source.folder.root / "checked"
     with staged(source) as app:
         key = content_hash(app, environment.key)

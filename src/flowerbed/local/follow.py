@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from flowerbed import processes
 from flowerbed.local import logs
-from flowerbed.local.client import ClientError
+from flowerbed.local.client import ClientError, ControlClient
+from flowerbed.local.layout import StateFolder
+from flowerbed.local.plan import Plan
+from flowerbed.local.store import Store
 from flowerbed.local.unit import log_sizes
 from flowerbed.runs.lines import LineParser
 from flowerbed.runs.progress import Progress, advance, end
@@ -21,9 +26,6 @@ from flowerbed.runs.records import LOST_WITH_SUPERVISOR, Phase, RunRecord, Verdi
 from flowerbed.runs.tracebacks import last_traceback
 from flowerbed.runs.verdict import Observation, judge
 from flowerbed.topology.model import Role
-
-if TYPE_CHECKING:
-    from flowerbed.local.supervisor import Supervisor
 
 POLL_SECONDS = 0.5
 DRAIN_SECONDS = 5.0
@@ -33,12 +35,24 @@ LOST_AFTER_SECONDS = 3.0
 SERVERAPP = "flwr-serverapp"
 
 
+class Surroundings(Protocol):
+    """What following a run needs of the supervisor."""
+
+    folder: StateFolder
+    store: Store
+    plan: Plan
+    client: ControlClient
+
+    def report(self, kind: str, subject: str, message: str) -> None:
+        """Write down that something happened."""
+
+
 class Follower:
     """One run.
 
     Parameters
     ----------
-    supervisor : Supervisor
+    around : Surroundings
         Whose client and store are used.
     record : RunRecord
         The run, with its Flower id.
@@ -46,25 +60,34 @@ class Follower:
         How long each component's log was when the run was submitted.
     timeout : float or None
         Seconds from submission after which the run is stopped.
+    on_end : callable
+        Called with the run's number when it has its verdict.
     """
 
     def __init__(
-        self, supervisor: Supervisor, record: RunRecord, *, marks: dict[str, int], timeout: float | None
+        self,
+        around: Surroundings,
+        record: RunRecord,
+        *,
+        marks: dict[str, int],
+        timeout: float | None,
+        on_end: Callable[[int], None],
     ) -> None:
         self.record = record
         self.lost = ""
         self.log_complete = True
         self.lost_since: float | None = None
-        self._supervisor = supervisor
+        self._around = around
         self._marks = marks
         self._timeout = timeout
+        self._on_end = on_end
         self._parser = LineParser()
         self._progress = Progress()
         self._last_at = 0.0
         self._log_ended = asyncio.Event()
         self._stop_asked = False
         self._timed_out = False
-        self._folder = supervisor.folder.run(record.number)
+        self._folder = around.folder.run(record.number)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._log = (self._folder / "serverapp.log").open("a", encoding="utf-8")
         self._task: asyncio.Task[None] | None = None
@@ -76,9 +99,9 @@ class Follower:
     async def listen(self) -> None:
         """Ask the control client for the log, from where it was last heard."""
         try:
-            await self._supervisor.client.ask("follow", run=self.record.flower_id, after=self._last_at)
+            await self._around.client.ask("follow", run=self.record.flower_id, after=self._last_at)
         except ClientError as error:
-            self._supervisor.report("run", str(self.record.number), f"its log cannot be followed: {error}")
+            self._around.report("run", str(self.record.number), f"its log cannot be followed: {error}")
 
     def on_event(self, event: dict[str, Any]) -> None:
         """Take a piece of the log, or its end."""
@@ -103,12 +126,12 @@ class Follower:
 
     def _write(self, **changes: Any) -> None:
         self.record = replace(self.record, **changes)
-        self._supervisor.store.write_run(self.record)
+        self._around.store.write_run(self.record)
 
     async def _follow(self) -> None:
         await self.listen()
         while self.record.phase is not Phase.FINISHED:
-            await asyncio.sleep(POLL_SECONDS)
+            await self._pause()
             if self._timeout is not None and time.time() - (self.record.submitted_at or 0) > self._timeout:
                 self._timed_out = True
                 await self.stop()
@@ -123,12 +146,20 @@ class Follower:
             phase = Phase(state["status"])
             if phase is not self.record.phase:
                 self._write(phase=phase)
-                self._supervisor.report("run", str(self.record.number), phase.value)
+                self._around.report("run", str(self.record.number), phase.value)
         await self._finish({"status": "running", "sub": "", "details": ""})
+
+    async def _pause(self) -> None:
+        """Wait a little, or until the end of the log, which is the first sign that a run is over."""
+        if self._log_ended.is_set():
+            await asyncio.sleep(POLL_SECONDS)
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._log_ended.wait(), POLL_SECONDS)
 
     async def _ask_state(self) -> dict[str, Any] | None:
         try:
-            found = await self._supervisor.client.ask("runs", run=self.record.flower_id, timeout=10)
+            found = await self._around.client.ask("runs", run=self.record.flower_id, timeout=10)
         except ClientError:
             return None
         return found[0] if found else None
@@ -137,7 +168,7 @@ class Follower:
         """Ask the SuperLink to stop the run."""
         self._stop_asked = True
         try:
-            answer = await self._supervisor.client.ask("stop", run=self.record.flower_id)
+            answer = await self._around.client.ask("stop", run=self.record.flower_id)
         except ClientError as error:
             if error.code != "not-found":
                 raise
@@ -151,14 +182,14 @@ class Follower:
             await asyncio.wait_for(self._log_ended.wait(), DRAIN_SECONDS if not self.lost else 1.0)
         except TimeoutError:
             self.log_complete = False
-            self._supervisor.report("run", str(self.record.number), "the end of its log did not come")
+            self._around.report("run", str(self.record.number), "the end of its log did not come")
         self._advance("", last=True)
         self._judge(state)
 
     async def _give_up_run(self) -> None:
         """Have the SuperLink forget a run whose ServerApp is gone, so that SuperNodes stop working for it."""
         try:
-            await self._supervisor.client.ask("stop", run=self.record.flower_id, timeout=10)
+            await self._around.client.ask("stop", run=self.record.flower_id, timeout=10)
         except ClientError:
             return
 
@@ -180,7 +211,7 @@ class Follower:
                 serverapp_lost=self.lost,
                 log_complete=self.log_complete,
                 timeout=self._timeout,
-                expected_nodes=self._supervisor.expected(Role.SUPERNODE.value),
+                expected_nodes=self._around.plan.count(Role.SUPERNODE),
                 serverapp_traceback=last_traceback(serverapp_log) or self._traceback_of(Role.SERVERAPP_SUPEREXEC) or "",
                 clientapp_traceback=self._traceback_of(Role.CLIENTAPP_SUPEREXEC),
             )
@@ -189,8 +220,8 @@ class Follower:
         self._close(judgement.verdict, judgement.reason, judgement.detail)
 
     def _traceback_of(self, role: Role) -> str:
-        folder = self._supervisor.folder
-        for component in self._supervisor.plan.components():
+        folder = self._around.folder
+        for component in self._around.plan.components():
             if component.role == role.value:
                 text = logs.read_from(folder.log(component.name), self._marks.get(component.name, 0))
                 if found := last_traceback(text):
@@ -198,7 +229,7 @@ class Follower:
         return ""
 
     def _close(self, verdict: Verdict, reason: str, detail: str) -> None:
-        results = self._supervisor.folder.results / str(self.record.flower_id)
+        results = self._around.folder.results / str(self.record.flower_id)
         kept = results.is_dir() and any(results.iterdir())
         self._write(
             phase=Phase.FINISHED,
@@ -209,8 +240,8 @@ class Follower:
             results=str(self._folder / "results") if kept else None,
         )
         self._log.close()
-        self._supervisor.followers.forget(self.record.number)
-        self._supervisor.report("run", str(self.record.number), f"{verdict.value}: {reason}")
+        self._on_end(self.record.number)
+        self._around.report("run", str(self.record.number), f"{verdict.value}: {reason}")
 
 
 class Followers:
@@ -218,23 +249,23 @@ class Followers:
 
     Parameters
     ----------
-    supervisor : Supervisor
+    around : Surroundings
         Whom they belong to.
     """
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
         self._active: dict[int, Follower] = {}
         self._chores: set[asyncio.Task[None]] = set()
 
     async def submit(self, number: int, app: str) -> str:
         """Have the SuperLink take a run that the store holds; return Flower's id and follow it."""
-        store, folder = self._supervisor.store, self._supervisor.folder
+        store, folder = self._around.store, self._around.folder
         record = store.run(number)
         if record is None:
             raise ClientError("not-found", f"there is no run {number}")
-        marks = log_sizes(folder, [component.name for component in self._supervisor.plan.components()])
-        taken = await self._supervisor.client.ask("submit", app=app, config=record.config)
+        marks = log_sizes(folder, [component.name for component in self._around.plan.components()])
+        taken = await self._around.client.ask("submit", app=app, config=record.config)
         record = replace(record, flower_id=str(taken["run"]), phase=Phase.PENDING)
         store.write_run(record, marks={"logs": marks})
         link = folder.run(number) / "results"
@@ -242,10 +273,10 @@ class Followers:
         if not link.is_symlink():
             link.symlink_to(f"../../results/{record.flower_id}")
         timeout, _ = store.run_marks(number)
-        follower = Follower(self._supervisor, record, marks=marks, timeout=timeout)
+        follower = Follower(self._around, record, marks=marks, timeout=timeout, on_end=self.forget)
         self._active[number] = follower
         follower.begin()
-        self._supervisor.report("run", str(number), f"taken by the SuperLink as {record.flower_id}")
+        self._around.report("run", str(number), f"taken by the SuperLink as {record.flower_id}")
         return str(record.flower_id)
 
     async def stop(self, number: int) -> bool:
@@ -268,13 +299,13 @@ class Followers:
 
     def recover(self) -> None:
         """Judge the runs that an earlier supervisor left unfinished: their ServerApps died with it."""
-        for record in self._supervisor.store.runs(unfinished=True):
+        for record in self._around.store.runs(unfinished=True):
             reason = "the SuperLink never took it" if record.flower_id is None else LOST_WITH_SUPERVISOR
             ended = replace(
                 record, phase=Phase.FINISHED, verdict=Verdict.FAILED, reason=reason, finished_at=time.time()
             )
-            self._supervisor.store.write_run(ended)
-            self._supervisor.report("run", str(record.number), f"failed: {reason}")
+            self._around.store.write_run(ended)
+            self._around.report("run", str(record.number), f"failed: {reason}")
             if record.flower_id is not None:
                 task = asyncio.create_task(self._end_at_superlink(record.flower_id))
                 self._chores.add(task)
@@ -284,7 +315,7 @@ class Followers:
         """Tell a SuperLink that resumed from its database not to wait for a ServerApp that is gone."""
         while True:
             try:
-                await self._supervisor.client.ask("stop", run=flower_id, timeout=10)
+                await self._around.client.ask("stop", run=flower_id, timeout=10)
             except ClientError as error:
                 if error.code != "unavailable":
                     return
@@ -298,17 +329,17 @@ class Followers:
             if follower.record.phase in (Phase.STARTING, Phase.RUNNING):
                 follower.lost = why
 
-    def look_for_serverapps(self, table: dict[int, list[int]]) -> None:
-        """Notice runs whose ServerApp process is gone, long before Flower does (after a missed heartbeat)."""
+    def look_for_serverapps(self, tree: list[int]) -> None:
+        """Notice runs whose ServerApp process is gone, long before Flower does (after a missed heartbeat).
+
+        Parameters
+        ----------
+        tree : list of int
+            The processes of the ServerApp's SuperExec, all descendants included.
+        """
         running = [follower for follower in self._active.values() if follower.record.phase is Phase.RUNNING]
         if not running:
             return
-        tree = [
-            pid
-            for runner in self._supervisor.runners.values()
-            if any(component.role == Role.SERVERAPP_SUPEREXEC.value for component in runner.unit.components)
-            for pid in runner.tree(table)
-        ]
         if any(SERVERAPP in processes.command_line(pid) for pid in tree):
             for follower in running:
                 follower.lost_since = None

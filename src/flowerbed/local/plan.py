@@ -27,7 +27,7 @@ from flowerbed.flower.values import (
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.ports import LOOPBACK
 from flowerbed.processes import MARK
-from flowerbed.topology.model import SUPERLINK, Component, Topology
+from flowerbed.topology.model import SUPERLINK, Component, Role, Topology
 
 FORMAT = 1
 WAIT_FOR = "FLOWERBED_WAIT_FOR"
@@ -138,6 +138,10 @@ class Plan:
     def components(self) -> list[PlannedComponent]:
         """Return every component, in the order of the units."""
         return [component for unit in self.units for component in unit.components]
+
+    def count(self, *roles: Role) -> int:
+        """Return how many components have one of these roles."""
+        return sum(1 for component in self.components() if component.role in roles)
 
     @property
     def minor(self) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import re
 import signal
 import sys
 import time
@@ -23,22 +22,22 @@ from typing import Any, BinaryIO
 from flowerbed import processes
 from flowerbed.environments.environment import hold
 from flowerbed.errors import FlowerbedError
-from flowerbed.local import logs, ports
+from flowerbed.local import logs
 from flowerbed.local.client import ClientError, ControlClient
 from flowerbed.local.follow import Followers
 from flowerbed.local.layout import StateFolder
+from flowerbed.local.observe import Observer
 from flowerbed.local.plan import Plan, PlannedUnit
 from flowerbed.local.store import Store
 from flowerbed.local.unit import UnitRunner
-from flowerbed.local.wedge import WORKER, Watch
+from flowerbed.local.work import WorkWatcher
 from flowerbed.topology.model import SUPERLINK, Role
 
-FAST_SECONDS = 0.1
+FAST_SECONDS = 0.2
 """How often is looked while something is starting."""
 SLOW_SECONDS = 2.0
 """How often is looked once all is ready."""
 TRIM_SECONDS = 60.0
-SUPEREXECS = {Role.SERVERAPP_SUPEREXEC.value, Role.CLIENTAPP_SUPEREXEC.value}
 
 
 class Supervisor:
@@ -60,11 +59,9 @@ class Supervisor:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._bell = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._watches: dict[str, tuple[Watch, int]] = {}
-        self._written: object = None
+        self._observer = Observer(folder, self.store, self.report)
+        self._work = WorkWatcher(folder, self.report)
         self._held: BinaryIO
-        self._was_ready = False
-        self._nodes_online = 0
 
     # Life.
 
@@ -74,18 +71,9 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         loop.add_signal_handler(signal.SIGUSR1, self._bell.set)
         loop.add_signal_handler(signal.SIGTERM, self._on_terminate)
+        self._observer.begin(self.plan)
         self.store.set_facts(
-            state="starting",
-            reason="",
-            federation=self.plan.federation,
-            release=self.plan.release,
-            supervisor_pid=os.getpid(),
-            nodes_online=0,
-            nodes_expected=self.expected(Role.SUPERNODE.value),
-            superexecs_connected=0,
-            superexecs_expected=sum(self.expected(role) for role in SUPEREXECS),
-            started_at=time.time(),
-            ready_at=None,
+            supervisor_pid=os.getpid(), nodes_online=0, superexecs_connected=0, started_at=time.time(), ready_at=None
         )
         self.report("supervisor", self.plan.federation, f"starting Flower {self.plan.release}")
         self._held = hold(Path(self.plan.environment))
@@ -110,13 +98,13 @@ class Supervisor:
         self.report("supervisor", self.plan.federation, "stopping")
         self.followers.close("the federation was taken down")
         self.client.close()  # first: an idle connection keeps a SuperLink from ending
-        superlink = [runner for runner in self.runners.values() if self._has(runner, Role.SUPERLINK)]
+        superlink = [runner for runner in self.runners.values() if runner.has(Role.SUPERLINK)]
         others = [runner for runner in self.runners.values() if runner not in superlink]
         await asyncio.gather(*(runner.stop() for runner in others))
         await asyncio.gather(*(runner.stop() for runner in superlink))
         for task in self._tasks.values():
             task.cancel()
-        self._write_components()
+        self._observer.write_components(self.runners)
         self.store.set_facts(state="down", supervisor_pid=None, nodes_online=0, superexecs_connected=0)
         self.report("supervisor", self.plan.federation, "down")
 
@@ -147,11 +135,10 @@ class Supervisor:
         task.cancel()
 
     def _on_unit_end(self, name: str) -> None:
-        self._was_ready = False
         if name == SUPERLINK:
             self.folder.superlink_answered.unlink(missing_ok=True)
         runner = self.runners.get(name)
-        if runner is not None and self._has(runner, Role.SERVERAPP_SUPEREXEC):
+        if runner is not None and runner.has(Role.SERVERAPP_SUPEREXEC):
             self.followers.serverapp_lost("the ServerApp's SuperExec ended while the run was going on")
 
     def _reap(self) -> None:
@@ -183,14 +170,7 @@ class Supervisor:
         self.plan = new
         if not (gone or changed or fresh or client_changed):
             return []
-        self._was_ready = False
-        self._written = None
-        self.store.set_facts(
-            state="starting",
-            release=new.release,
-            nodes_expected=self.expected(Role.SUPERNODE.value),
-            superexecs_expected=sum(self.expected(role) for role in SUPEREXECS),
-        )
+        self._observer.begin(new)
         if client_changed:
             self.client.close()
             self.client = self._new_client()
@@ -206,160 +186,23 @@ class Supervisor:
 
     async def _observe(self) -> None:
         while True:
-            await self._look_at_nodes()
-            self._look_at_components()
-            self._judge_readiness()
-            await asyncio.sleep(SLOW_SECONDS if self._was_ready else FAST_SECONDS)
-
-    async def _wait_for_superlink(self) -> None:
-        """Let the others dial once the SuperLink has answered one request, alone.
-
-        Up to 1.27 it makes its database at its first request, and two at once break it on 1.26 and 1.27.
-        """
-        try:
-            await self.client.ask("runs", timeout=5)
-        except ClientError:
-            return
-        self.folder.superlink_answered.touch()
-        self.report("unit", SUPERLINK, "answers")
-
-    async def _look_at_nodes(self) -> None:
-        if not self.folder.superlink_answered.exists():
-            await self._wait_for_superlink()
-            self._nodes_online = 0
-            return
-        try:
-            nodes = await self.client.ask("nodes", timeout=5)
-        except ClientError:
-            self._nodes_online = 0
-            return
-        alive = sum(1 for runner in self.runners.values() if runner.running and self._has(runner, Role.SUPERNODE))
-        online = sum(1 for node in nodes if node["online"])
-        self._nodes_online = min(online, alive)  # a killed one counts as online until its heartbeat is overdue
-
-    def _look_at_components(self) -> None:
-        """Find out which programs have come up: they listen, or hold the connection that they are for."""
-        table: dict[int, list[int]] | None = None
-        for runner in self.runners.values():
-            for component in runner.unit.components:
-                pid = runner.pids.get(component.name)
-                if pid is None or component.name in runner.settled:
-                    continue
-                listens = all(ports.answers(f"{ports.LOOPBACK}:{number}") for number in component.ports.values())
-                if listens and component.role in SUPEREXECS:
-                    table = processes.children_by_parent() if table is None else table
-                    dialled = int(component.dials[0].rpartition(":")[2])
-                    listens = ports.connected_to([pid, *processes.descendants(pid, table)], dialled)
-                if listens:
-                    runner.settled.add(component.name)
-
-    def _judge_readiness(self) -> None:
-        connected = sum(
-            1
-            for runner in self.runners.values()
-            for component in runner.unit.components
-            if component.role in SUPEREXECS and component.name in runner.settled
-        )
-        expected_nodes, expected_execs = (
-            self.expected(Role.SUPERNODE.value),
-            sum(self.expected(role) for role in SUPEREXECS),
-        )
-        ready = self._nodes_online >= expected_nodes and connected >= expected_execs
-        looping = [runner for runner in self.runners.values() if runner.backoff.looping and not runner.running]
-        state = "ready" if ready else "failed" if looping else "degraded" if self._ever_ready() else "starting"
-        reason = "" if ready else self._why_not_ready(looping, connected, expected_nodes, expected_execs)
-        if ready and not self._was_ready:
-            self.store.set_facts(ready_at=time.time())
-            self.report(
-                "ready",
-                self.plan.federation,
-                f"{self._nodes_online} of {expected_nodes} SuperNodes online,"
-                f" {connected} of {expected_execs} SuperExecs connected",
-            )
-        self._was_ready = ready
-        facts = {
-            "state": state,
-            "reason": reason,
-            "nodes_online": self._nodes_online,
-            "superexecs_connected": connected,
-        }
-        if facts != self._written:
-            self._written = facts
-            self.store.set_facts(**facts)
-            self._write_components()
-
-    def _ever_ready(self) -> bool:
-        return self.store.facts().get("ready_at") is not None
-
-    def _why_not_ready(
-        self, looping: list[UnitRunner], connected: int, expected_nodes: int, expected_execs: int
-    ) -> str:
-        if looping:
-            runner = looping[0]
-            return f"{runner.unit.name} ends again and again: {runner.note}\n{runner.last_words()}"
-        return (
-            f"{self._nodes_online} of {expected_nodes} SuperNodes online,"
-            f" {connected} of {expected_execs} SuperExecs connected"
-        )
-
-    def _write_components(self) -> None:
-        self.store.write_components(
-            [(runner.unit.name, status) for runner in self.runners.values() for status in runner.statuses()]
-        )
-
-    def expected(self, role: str) -> int:
-        """Return how many components of a role the plan has."""
-        return sum(1 for component in self.plan.components() if component.role == role)
-
-    def _has(self, runner: UnitRunner, role: Role) -> bool:
-        return any(component.role == role.value for component in runner.unit.components)
-
-    # Wedges and lost ServerApps.
+            ready = await self._observer.look(self.plan, self.runners, self.client)
+            await asyncio.sleep(SLOW_SECONDS if ready else FAST_SECONDS)
 
     async def _watch_work(self) -> None:
-        taken, replied = re.compile(self.plan.taken), re.compile(self.plan.replied)
         while True:
             await asyncio.sleep(1.0)
             table = processes.children_by_parent()
-            now = time.monotonic()
-            for runner in list(self.runners.values()):
-                supernode = next(
-                    (item.name for item in runner.unit.components if item.role == Role.SUPERNODE.value), None
-                )
-                if supernode is not None:
-                    self._watch_supernode(runner, supernode, table, taken, replied, now)
-            self.followers.look_for_serverapps(table)
+            self._work.look(self.runners, table, taken=self.plan.taken, replied=self.plan.replied)
+            self.followers.look_for_serverapps(self._serverapp_tree(table))
 
-    def _watch_supernode(
-        self,
-        runner: UnitRunner,
-        supernode: str,
-        table: dict[int, list[int]],
-        taken: re.Pattern[str],
-        replied: re.Pattern[str],
-        now: float,
-    ) -> None:
-        log = self.folder.log(supernode)
-        if not runner.running:
-            self._watches[supernode] = (Watch(), logs.size(log))
-            return
-        watch, offset = self._watches.get(supernode, (Watch(), logs.size(log)))
-        end = logs.size(log)
-        text = logs.read_from(log, offset)
-        worker = any(WORKER in processes.command_line(pid) for pid in self._workers(runner, supernode, table))
-        watch = watch.observe(text, taken=taken, replied=replied, worker=worker, now=now)
-        if watch.wedged(now):
-            self.report("wedge", supernode, "has waited in vain for its ClientApp's reply; the unit is restarted")
-            with log.open("a", encoding="utf-8") as out:
-                out.write("[flowerbed: this SuperNode waits for a ClientApp that is gone; its unit is restarted]\n")
-            runner.end(f"{supernode} was wedged")
-            watch = Watch()
-        self._watches[supernode] = (watch, end)
-
-    def _workers(self, runner: UnitRunner, supernode: str, table: dict[int, list[int]]) -> list[int]:
-        """Return the processes among which a SuperNode's ClientApp is, in a unit of its own or the same."""
-        partner = self.runners.get(f"{supernode}-superexec")
-        return runner.tree(table) + (partner.tree(table) if partner else [])
+    def _serverapp_tree(self, table: dict[int, list[int]]) -> list[int]:
+        return [
+            pid
+            for runner in self.runners.values()
+            if runner.has(Role.SERVERAPP_SUPEREXEC)
+            for pid in runner.tree(table)
+        ]
 
     async def _trim_logs(self) -> None:
         while True:
@@ -388,6 +231,7 @@ class Supervisor:
 
     async def _serve_requests(self) -> None:
         while True:
+            self._bell.clear()  # before looking, so that what is asked meanwhile rings again
             for number, kind, payload in self.store.asked():
                 try:
                     answer = await self._serve(kind, payload)
@@ -397,7 +241,6 @@ class Supervisor:
                     self.store.answer(number, {"code": "refused", "message": str(error)}, refused=True)
                 else:
                     self.store.answer(number, answer)
-            self._bell.clear()
             try:
                 await asyncio.wait_for(self._bell.wait(), 0.5)
             except TimeoutError:

@@ -14,6 +14,7 @@ from flowerbed.local.logs import size
 from flowerbed.local.plan import PlannedUnit
 from flowerbed.runs.runtime import ComponentStatus
 from flowerbed.runs.tracebacks import last_lines
+from flowerbed.topology.model import Role
 
 GRACE_SECONDS = 5.0
 """How long a component may take to end after SIGTERM before it is killed."""
@@ -62,6 +63,14 @@ class UnitRunner:
     def running(self) -> bool:
         """Whether its processes are there."""
         return bool(self.pids)
+
+    def names_of(self, *roles: Role) -> list[str]:
+        """Return the unit's components of these roles."""
+        return [component.name for component in self.unit.components if component.role in roles]
+
+    def has(self, role: Role) -> bool:
+        """Tell whether the unit has a component of a role."""
+        return bool(self.names_of(role))
 
     async def keep_running(self) -> None:
         """Start the unit, and start it again with back-off whenever it ends, until `stop`."""

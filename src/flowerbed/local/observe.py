@@ -1,0 +1,189 @@
+"""Observing a federation: what has come up, who is connected, which SuperNodes the SuperLink knows. Then judging it.
+
+`Readiness` is the pure part: from what was seen to a state and a reason. `Observer` looks, and writes down.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flowerbed.local import ports
+from flowerbed.local.client import ClientError, ControlClient
+from flowerbed.local.layout import StateFolder
+from flowerbed.local.plan import Plan
+from flowerbed.local.store import Store
+from flowerbed.local.unit import Report, UnitRunner
+from flowerbed.runs.runtime import ComponentStatus
+from flowerbed.topology.model import SUPERLINK, Role
+
+SUPEREXECS = (Role.SERVERAPP_SUPEREXEC, Role.CLIENTAPP_SUPEREXEC)
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What was seen at one moment.
+
+    Parameters
+    ----------
+    nodes_online, nodes_expected : int
+        SuperNodes that the SuperLink knows as online, and how many there shall be.
+    superexecs_connected, superexecs_expected : int
+        SuperExecs with a connection to where they claim work, and how many there shall be.
+    loop : str
+        What ends again and again, with its last words; empty if nothing does.
+    ever_ready : bool
+        Whether the federation has been ready since it was started.
+    """
+
+    nodes_online: int
+    nodes_expected: int
+    superexecs_connected: int
+    superexecs_expected: int
+    loop: str = ""
+    ever_ready: bool = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether all that there shall be is there."""
+        return self.nodes_online >= self.nodes_expected and self.superexecs_connected >= self.superexecs_expected
+
+    @property
+    def state(self) -> str:
+        """The state as `flowerbed.runs.runtime.FederationStatus` names it."""
+        if self.ready:
+            return "ready"
+        if self.loop:
+            return "failed"
+        return "degraded" if self.ever_ready else "starting"
+
+    @property
+    def counts(self) -> str:
+        """How many of how many, in words."""
+        return (
+            f"{self.nodes_online} of {self.nodes_expected} SuperNodes online,"
+            f" {self.superexecs_connected} of {self.superexecs_expected} SuperExecs connected"
+        )
+
+    @property
+    def reason(self) -> str:
+        """Why it is not ready; empty if it is."""
+        return "" if self.ready else self.loop or self.counts
+
+
+class Observer:
+    """Looks at a federation and writes down what it saw, when that has changed.
+
+    Parameters
+    ----------
+    folder : StateFolder
+        Where the federation's state lies.
+    store : Store
+        Where to write it down.
+    report : callable
+        Takes events.
+    """
+
+    def __init__(self, folder: StateFolder, store: Store, report: Report) -> None:
+        self._folder = folder
+        self._store = store
+        self._report = report
+        self._written: object = None
+        self._rows: list[tuple[str, ComponentStatus]] = []
+        self._was_ready = False
+        self._ever_ready = False
+
+    def begin(self, plan: Plan) -> None:
+        """Write down that a plan is being made so; nothing of it has been seen yet."""
+        self._written, self._was_ready = None, False
+        self._store.set_facts(
+            state="starting",
+            reason="",
+            federation=plan.federation,
+            release=plan.release,
+            nodes_expected=plan.count(Role.SUPERNODE),
+            superexecs_expected=plan.count(*SUPEREXECS),
+        )
+
+    async def look(self, plan: Plan, runners: Mapping[str, UnitRunner], client: ControlClient) -> bool:
+        """Look once; return whether the federation is ready."""
+        online = await self._nodes_online(runners, client)
+        self._settle(runners)
+        seen = Readiness(
+            nodes_online=online,
+            nodes_expected=plan.count(Role.SUPERNODE),
+            superexecs_connected=sum(
+                len(runner.settled.intersection(runner.names_of(*SUPEREXECS))) for runner in runners.values()
+            ),
+            superexecs_expected=plan.count(*SUPEREXECS),
+            loop=_loop(runners),
+            ever_ready=self._ever_ready,
+        )
+        self._write(plan, runners, seen)
+        return seen.ready
+
+    def write_components(self, runners: Mapping[str, UnitRunner]) -> None:
+        """Write down how each program is, if that has changed."""
+        rows = [(runner.unit.name, status) for runner in runners.values() for status in runner.statuses()]
+        if rows != self._rows:
+            self._rows = rows
+            self._store.write_components(rows)
+
+    def _write(self, plan: Plan, runners: Mapping[str, UnitRunner], seen: Readiness) -> None:
+        if seen.ready and not self._was_ready:
+            self._ever_ready = True
+            self._store.set_facts(ready_at=time.time())
+            self._report("ready", plan.federation, seen.counts)
+        self._was_ready = seen.ready
+        self.write_components(runners)
+        if seen != self._written:
+            self._written = seen
+            self._store.set_facts(
+                state=seen.state,
+                reason=seen.reason,
+                nodes_online=seen.nodes_online,
+                superexecs_connected=seen.superexecs_connected,
+            )
+
+    async def _nodes_online(self, runners: Mapping[str, UnitRunner], client: ControlClient) -> int:
+        try:
+            if not self._folder.superlink_answered.exists():
+                await self._first_request(client)
+                return 0
+            nodes = await client.ask("nodes", timeout=5)
+        except ClientError:
+            return 0
+        alive = sum(1 for runner in runners.values() if runner.running and runner.has(Role.SUPERNODE))
+        online = sum(1 for node in nodes if node["online"])
+        return min(online, alive)  # a killed one counts as online until its heartbeat is overdue
+
+    async def _first_request(self, client: ControlClient) -> None:
+        """Let the others dial once the SuperLink has answered one request, alone.
+
+        Up to 1.27 it makes its database at its first request, and several at once break it on 1.26 and 1.27.
+        """
+        await client.ask("runs", timeout=5)
+        self._folder.superlink_answered.touch()
+        self._report("unit", SUPERLINK, "answers")
+
+    def _settle(self, runners: Mapping[str, UnitRunner]) -> None:
+        """Find out which programs have come up: they listen, or hold the connection that they are for."""
+        for runner in runners.values():
+            for component in runner.unit.components:
+                pid = runner.pids.get(component.name)
+                if pid is None or component.name in runner.settled:
+                    continue
+                up = all(ports.answers(f"{ports.LOOPBACK}:{number}") for number in component.ports.values())
+                if up and component.role in SUPEREXECS:
+                    dialled = int(component.dials[0].rpartition(":")[2])
+                    up = ports.connected_to([pid], dialled)
+                if up:
+                    runner.settled.add(component.name)
+
+
+def _loop(runners: Mapping[str, UnitRunner]) -> str:
+    for runner in runners.values():
+        if runner.backoff.looping and not runner.running:
+            return f"{runner.unit.name} ends again and again: {runner.note}\n{runner.last_words()}"
+    return ""
