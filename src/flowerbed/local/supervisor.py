@@ -16,6 +16,8 @@ import os
 import signal
 import sys
 import time
+import traceback
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -83,7 +85,7 @@ class Supervisor:
             for unit in self.plan.units:
                 self._start_unit(unit)
             background = [
-                asyncio.create_task(work())
+                asyncio.create_task(_keep_at(work))
                 for work in (self._observe, self._serve_requests, self._watch_work, self._keep_client, self._trim_logs)
             ]
             await self._stopping.wait()
@@ -117,8 +119,11 @@ class Supervisor:
         self._stopping.set()
 
     def report(self, kind: str, subject: str, message: str) -> None:
-        """Write down that something happened."""
-        self.store.add_event(kind, subject, message)
+        """Write down that something happened; on a full disk, at least try to say so in our own log."""
+        try:
+            self.store.add_event(kind, subject, message)
+        except FlowerbedError as error:
+            print(f"{subject}: {message}\n(could not be written down: {error})", file=sys.stderr, flush=True)
 
     # Units.
 
@@ -256,6 +261,17 @@ class Supervisor:
                 return {"stopped": await self.followers.stop(payload["run"])}
             case _:
                 raise ClientError("unsupported", f"this supervisor does not know {kind!r}")
+
+
+async def _keep_at(work: Callable[[], Awaitable[None]]) -> None:
+    """Do work that never ends, again after each failure: units are kept up even when nothing can be written."""
+    while True:
+        try:
+            await work()
+        except Exception:  # noqa: BLE001 - whatever it is, it is told, and the federation goes on
+            traceback.print_exc()
+            sys.stderr.flush()
+            await asyncio.sleep(SLOW_SECONDS)
 
 
 def main(argv: list[str]) -> int:
