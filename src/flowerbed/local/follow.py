@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -30,6 +31,7 @@ from flowerbed.topology.model import Role
 POLL_SECONDS = 0.5
 DRAIN_SECONDS = 5.0
 """How long the rest of a finished run's log is waited for."""
+RETRY_SECONDS = 2.0
 LOST_AFTER_SECONDS = 3.0
 """A running run without a ServerApp process for this long has lost it."""
 SERVERAPP = "flwr-serverapp"
@@ -94,7 +96,7 @@ class Follower:
 
     def begin(self) -> None:
         """Start to follow."""
-        self._task = asyncio.create_task(self._follow())
+        self._task = asyncio.create_task(self._follow_to_the_end())
 
     async def listen(self) -> None:
         """Ask the control client for the log, from where it was last heard."""
@@ -125,8 +127,18 @@ class Follower:
             self._write(rounds=self._progress.rounds, total_rounds=self._progress.total_rounds)
 
     def _write(self, **changes: Any) -> None:
-        self.record = replace(self.record, **changes)
-        self._around.store.write_run(self.record)
+        record = replace(self.record, **changes)
+        self._around.store.write_run(record)
+        self.record = record
+
+    async def _follow_to_the_end(self) -> None:
+        """Follow; start over after a failure, such as a full disk, until the verdict is written."""
+        while self.record.phase is not Phase.FINISHED:
+            try:
+                await self._follow()
+            except Exception:  # noqa: BLE001 - whatever it is, it is told, and the run is followed further
+                traceback.print_exc()
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _follow(self) -> None:
         await self.listen()
