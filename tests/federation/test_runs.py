@@ -40,7 +40,7 @@ def test_clientapps_that_always_raise_are_a_failure_with_their_traceback(bed: Ma
 
     run = said.last("run")
     assert (said.status, run["verdict"]) == (1, "failed")
-    assert "got no result" in run["reason"]
+    assert "got no train result" in run["reason"]
     assert "ValueError: the hospital's data is not mounted" in run["detail"]
     assert "Traceback (most recent call last)" in run["detail"]
 
