@@ -57,8 +57,12 @@ _FAMILIES: dict[int, ReleaseContract] = {
 """Each family by the number of its first minor release."""
 
 
-def _row(number: int, patch: int = 0) -> Row:
-    return Row(Minor(1, number), patch, _FAMILIES[max(first for first in _FAMILIES if first <= number)])
+def _row(number: int, patch: int = 0, pythons: tuple[str, ...] = ("3.11",)) -> Row:
+    contract = _FAMILIES[max(first for first in _FAMILIES if first <= number)]
+    return Row(Minor(1, number), patch, contract, pythons=pythons)
+
+
+_NEWER_PYTHONS = ("3.11", "3.12", "3.13")
 
 
 RELEASES: tuple[Row, ...] = (
@@ -78,10 +82,10 @@ RELEASES: tuple[Row, ...] = (
     _row(35),
     _row(36),
     _row(37),
-    _row(38),
-    _row(39),
-    _row(40),
-    _row(41),
+    _row(38, pythons=_NEWER_PYTHONS),
+    _row(39, pythons=_NEWER_PYTHONS),
+    _row(40, pythons=_NEWER_PYTHONS),
+    _row(41, pythons=_NEWER_PYTHONS),
 )
 """Every proven release, oldest first."""
 
