@@ -93,6 +93,12 @@ def test_a_run_config_key_that_the_app_lacks_names_the_nearest(folder: Path, say
     assert '"num-server-rounds"' in said
 
 
+def test_a_second_pair_without_its_flag_is_explained(folder: Path, say: Say) -> None:
+    status, said = say("run", "--run-config", "seconds=1.0", "num-server-rounds=2")
+    assert status == 2
+    assert "--run-config before each pair" in said
+
+
 @pytest.mark.parametrize("timeout", ["5 minutes", "0s", "soon", "10"])
 def test_a_time_limit_that_is_none_is_refused(folder: Path, say: Say, timeout: str) -> None:
     status, said = say("run", "--timeout", timeout)

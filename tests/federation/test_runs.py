@@ -80,6 +80,20 @@ def test_one_federation_serves_run_after_run(bed: Make, federation_file: Callabl
     assert [line["verdict"] for line in app("runs").lines] == ["succeeded", "stopped", "timed out"]
 
 
+def test_two_runs_at_once_share_the_federation_that_the_first_brought_up(bed: Make) -> None:
+    app = bed("slow")
+    first = app.start("run", "--run-config", "seconds=0.0 num-server-rounds=1")
+    app.wait(lambda: (app.folder / ".flowerbed" / "state.db").exists() and app.status()["state"] == "ready", "ready")
+
+    second = app("run", "--run-config", "seconds=5.0 num-server-rounds=1")
+
+    assert [app.finish(first).last("run")["verdict"], second.last("run")["verdict"]] == ["succeeded", "succeeded"]
+    for number in ("1", "2"):
+        (saved,) = app("results", number).last("results")["files"]
+        assert json.loads(Path(saved["path"]).read_text()) == [1.0]
+    assert app.processes() == []
+
+
 def test_an_app_that_prints_nothing_parsable_is_unverified(bed: Make) -> None:
     said = bed("silent")("run")
     assert (said.status, said.last("run")["verdict"]) == (5, "unverified")

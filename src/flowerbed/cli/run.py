@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +18,8 @@ from flowerbed.errors import UsageError
 from flowerbed.local.prepare import Prepared, prepare
 from flowerbed.local.runtime import LocalRuntime, only_one_verb
 from flowerbed.local.source import find, staged
+
+POLL_SECONDS = 0.2
 
 
 def run(
@@ -48,6 +52,11 @@ def run(
         Show the run until its end. With --no-follow it goes on by itself (needs an `up` before).
     """
     out = Output(as_json=json)
+    if app is not None and "=" in app.name and not app.exists():
+        raise UsageError(
+            f"{str(app)!r} is taken for the app's folder",
+            hint="Write --run-config before each pair, or all pairs in one pair of quotes.",
+        )
     source = find(file if file is not None else app or Path(), app=app if file is not None else None)
     with out.working("preparing"):
         prepared = prepare(source, flower=flower, progress=out.step, config=run_config or [], timeout=timeout)
@@ -80,7 +89,7 @@ def run_prepared(
         finally:
             if fresh:
                 with out.working("taking the federation down"):
-                    runtime.down(hurry=lambda: interrupted() > 1)
+                    _take_down(out, runtime, interrupted)
     if fresh:
         record = runtime.run(number)
     show_run(out, record, prepared.folder)
@@ -88,3 +97,15 @@ def run_prepared(
         out.say(f"Run {number} goes on. See it: flowerbed logs {number} --follow; end it: flowerbed stop {number}")
         return 130
     return record.verdict.exit_code(strict=strict)
+
+
+def _take_down(out: Output, runtime: LocalRuntime, interrupted: Callable[[], int]) -> None:
+    """Take down what this command brought up, once no run of another command needs it any more."""
+    while True:
+        with only_one_verb(runtime.folder, waiting=out.step):
+            others = [] if interrupted() else runtime.store.runs(unfinished=True)
+            if not others:
+                runtime.down(hurry=lambda: interrupted() > 1)
+                return
+        out.step(f"waiting for run {others[0].number}, which another command submitted")
+        time.sleep(POLL_SECONDS)
