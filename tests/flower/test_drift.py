@@ -131,6 +131,8 @@ def test_the_supernode_still_says_what_we_listen_for(row: Row, installed: Instal
     assert len(taken) == 1
     assert "Sent successfully" in replied
     assert not set(taken) & set(replied)
+    lost = [line for line in said if re.search(marks.lost, line)]
+    assert lost == [line for line in replied if line.startswith("Failed to")]
     # Whatever else it says of a message or of a run's end is something that we know of.
     endings = [line for line in said if re.match(r"Failed to \w+ (message|task)|.*Ignoring", line)]
     assert set(endings) <= set(replied)

@@ -77,7 +77,7 @@ def test_another_shell_is_no_change_and_another_setting_is() -> None:
 
 
 def test_a_plan_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    plan = Plan("test", "1.41.0", "/env", ["python", "client.py"], {"A": "b"}, "taken", "replied", units())
+    plan = Plan("test", "1.41.0", "/env", ["python", "client.py"], {"A": "b"}, "taken", "replied", "lost", units())
     plan.write(tmp_path / "plan.json")
     assert Plan.read(tmp_path / "plan.json") == plan
     assert (plan.minor, plan.ports, plan.count(Role.SUPERNODE)) == ("1.41", PORTS, 1)

@@ -2,45 +2,49 @@
 
 from __future__ import annotations
 
-import re
+from flowerbed.local.wedge import WEDGED_AFTER_SECONDS, Marks, Watch
 
-from flowerbed.local.wedge import WEDGED_AFTER_SECONDS, Watch
-
-TAKEN, REPLIED = re.compile("Received: "), re.compile("Sent")
+MARKS = Marks.compiled("Received: ", "Sent|Failed", "Failed")
 
 
 def see(watch: Watch, log: str, *, worker: bool, now: float) -> Watch:
-    return watch.observe(log, taken=TAKEN, replied=REPLIED, worker=worker, now=now)
+    return watch.observe(log, MARKS, worker=worker, now=now)
 
 
 def test_a_message_that_is_worked_on_is_no_wedge_however_long_it_takes() -> None:
     watch = see(Watch(), "INFO : Received: train message", worker=True, now=0)
     watch = see(watch, "", worker=True, now=100_000)
     assert watch.busy
-    assert not watch.wedged(100_000)
+    assert watch.why(100_000) == ""
 
 
 def test_a_message_without_a_worker_is_a_wedge_after_a_while() -> None:
     watch = see(Watch(), "INFO : Received: train message", worker=False, now=10)
     watch = see(watch, "", worker=False, now=11)
-    assert not watch.wedged(10 + WEDGED_AFTER_SECONDS - 1)
-    assert watch.wedged(10 + WEDGED_AFTER_SECONDS)
+    assert watch.why(10 + WEDGED_AFTER_SECONDS - 1) == ""
+    assert "ClientApp that is gone" in watch.why(10 + WEDGED_AFTER_SECONDS)
 
 
 def test_a_worker_that_comes_late_resets_the_clock() -> None:
     watch = see(Watch(), "INFO : Received: train message", worker=False, now=0)
     watch = see(watch, "", worker=True, now=15)
     watch = see(watch, "", worker=False, now=16)
-    assert not watch.wedged(16 + WEDGED_AFTER_SECONDS - 1)
+    assert watch.why(16 + WEDGED_AFTER_SECONDS - 1) == ""
 
 
 def test_a_reply_ends_the_work() -> None:
     watch = see(Watch(), "INFO : Received: train message\nINFO : Sent reply", worker=False, now=0)
     assert not watch.busy
-    assert not watch.wedged(1e9)
+    assert watch.why(1e9) == ""
 
 
 def test_a_new_message_after_a_reply_starts_its_own_clock() -> None:
     watch = see(Watch(), "Received: a", worker=False, now=0)
     watch = see(watch, "Sent reply\nReceived: b", worker=False, now=WEDGED_AFTER_SECONDS - 1)
     assert watch.busy
+
+
+def test_a_reply_that_could_not_be_sent_is_known_at_once() -> None:
+    watch = see(Watch(), "Received: a\nFailed to send message", worker=True, now=0)
+    assert not watch.busy
+    assert "could not send a reply" in watch.why(0)

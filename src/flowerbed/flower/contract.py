@@ -73,10 +73,13 @@ class WorkMarks:
     ----------
     taken, replied : str
         Regular expressions, searched in one line.
+    lost : str
+        One for the lines among those of `replied` after which the SuperLink still waits, in vain.
     """
 
     taken: str
     replied: str
+    lost: str
 
 
 class ReleaseContract(Protocol):

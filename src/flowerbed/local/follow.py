@@ -28,7 +28,7 @@ from flowerbed.runs.tracebacks import last_traceback
 from flowerbed.runs.verdict import Observation, judge
 from flowerbed.topology.model import Role
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
 DRAIN_SECONDS = 5.0
 """How long the rest of a finished run's log is waited for."""
 RETRY_SECONDS = 2.0

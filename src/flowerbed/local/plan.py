@@ -120,8 +120,9 @@ class Plan:
         The command line of the control client.
     client_env : dict of str to str
         Its environment.
-    taken, replied : str
-        How a SuperNode's log shows that it took a message and sent the reply (regular expressions).
+    taken, replied, lost : str
+        How a SuperNode's log shows that it took a message, is done with it, and that a reply was lost (regular
+        expressions).
     units : list of PlannedUnit
         In the order of the topology.
     """
@@ -133,6 +134,7 @@ class Plan:
     client_env: dict[str, str]
     taken: str
     replied: str
+    lost: str
     units: list[PlannedUnit] = field(default_factory=list)
 
     def components(self) -> list[PlannedComponent]:

@@ -211,6 +211,7 @@ def _plan(source: Source, row: Row, environment: Environment, topology: Topology
         client_env=common | {"FLWR_HOME": str(folder.home("control-client")), "FLWR_TELEMETRY_ENABLED": "0"},
         taken=contract.work_marks.taken,
         replied=contract.work_marks.replied,
+        lost=contract.work_marks.lost,
         units=units,
     )
 

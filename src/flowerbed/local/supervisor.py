@@ -32,12 +32,13 @@ from flowerbed.local.observe import Observer
 from flowerbed.local.plan import Plan, PlannedUnit
 from flowerbed.local.store import Store
 from flowerbed.local.unit import UnitRunner
+from flowerbed.local.wedge import Marks
 from flowerbed.local.work import WorkWatcher
 from flowerbed.topology.model import SUPERLINK, Role
 
 FAST_SECONDS = 0.2
 """How often is looked while something is starting."""
-SLOW_SECONDS = 2.0
+SLOW_SECONDS = 3.0
 """How often is looked once all is ready."""
 TRIM_SECONDS = 60.0
 
@@ -198,7 +199,8 @@ class Supervisor:
         while True:
             await asyncio.sleep(1.0)
             table = processes.children_by_parent()
-            self._work.look(self.runners, table, taken=self.plan.taken, replied=self.plan.replied)
+            marks = Marks.compiled(self.plan.taken, self.plan.replied, self.plan.lost)
+            self._work.look(self.runners, table, marks)
             self.followers.look_for_serverapps(self._serverapp_tree(table))
 
     def _serverapp_tree(self, table: dict[int, list[int]]) -> list[int]:

@@ -1,8 +1,10 @@
-"""Noticing a SuperNode that waits for a ClientApp that is no longer there. Pure.
+"""Noticing a SuperNode for which a run waits in vain. Pure.
 
 A SuperNode works on one message at a time and waits for its reply without a limit. When the process that
 should reply is killed, the SuperNode hangs, and with it the run (measured on 1.22 and 1.4x). It shows: the log
 says that a message was taken and none that a reply was sent, and no ClientApp process is left below the unit.
+
+Or the reply could not be sent: then the SuperNode goes on, and only the run hangs. Its log says so.
 """
 
 from __future__ import annotations
@@ -17,6 +19,20 @@ WEDGED_AFTER_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
+class Marks:
+    """How a SuperNode's log shows its work; from `flowerbed.flower.contract.WorkMarks`."""
+
+    taken: re.Pattern[str]
+    replied: re.Pattern[str]
+    lost: re.Pattern[str]
+
+    @classmethod
+    def compiled(cls, taken: str, replied: str, lost: str) -> Marks:
+        """Compile them."""
+        return cls(re.compile(taken), re.compile(replied), re.compile(lost))
+
+
+@dataclass(frozen=True)
 class Watch:
     """What is known of one SuperNode's work.
 
@@ -26,23 +42,32 @@ class Watch:
         Whether it has taken a message and not sent the reply.
     idle_since : float or None
         Since when (monotonic seconds) it is busy with no ClientApp process.
+    lost : bool
+        Whether it could not send a reply.
     """
 
     busy: bool = False
     idle_since: float | None = None
+    lost: bool = False
 
-    def observe(self, log: str, *, taken: re.Pattern[str], replied: re.Pattern[str], worker: bool, now: float) -> Watch:
+    def observe(self, log: str, marks: Marks, *, worker: bool, now: float) -> Watch:
         """Return the watch after new log text and a look at the process tree."""
-        busy = self.busy
+        busy, lost = self.busy, self.lost
         for line in log.splitlines():
-            if taken.search(line):
+            if marks.taken.search(line):
                 busy = True
-            elif replied.search(line):
+            elif marks.replied.search(line):
                 busy = False
-        if not busy or worker or (not self.busy and busy):
-            return Watch(busy, now if busy and not worker else None)
-        return replace(self, busy=busy, idle_since=now if self.idle_since is None else self.idle_since)
+                lost = lost or bool(marks.lost.search(line))
+        if not busy or worker:
+            return Watch(busy, lost=lost)
+        fresh = self.idle_since is None or not self.busy
+        return replace(self, busy=True, idle_since=now if fresh else self.idle_since, lost=lost)
 
-    def wedged(self, now: float) -> bool:
-        """Tell whether it will wait forever."""
-        return self.busy and self.idle_since is not None and now - self.idle_since >= WEDGED_AFTER_SECONDS
+    def why(self, now: float) -> str:
+        """Return why a run waits for it in vain; empty if none does."""
+        if self.lost:
+            return "could not send a reply, and the run would wait for it"
+        if self.busy and self.idle_since is not None and now - self.idle_since >= WEDGED_AFTER_SECONDS:
+            return "waits for the reply of a ClientApp that is gone"
+        return ""

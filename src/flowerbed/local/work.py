@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 
@@ -10,7 +9,7 @@ from flowerbed import processes
 from flowerbed.local import logs
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.unit import Report, UnitRunner
-from flowerbed.local.wedge import WORKER, Watch
+from flowerbed.local.wedge import WORKER, Marks, Watch
 from flowerbed.topology.model import Role
 
 
@@ -30,7 +29,7 @@ class WorkWatcher:
         self._report = report
         self._watches: dict[str, tuple[Watch, int]] = {}
 
-    def look(self, runners: Mapping[str, UnitRunner], table: dict[int, list[int]], *, taken: str, replied: str) -> None:
+    def look(self, runners: Mapping[str, UnitRunner], table: dict[int, list[int]], marks: Marks) -> None:
         """Look at every SuperNode once.
 
         Parameters
@@ -39,19 +38,16 @@ class WorkWatcher:
             All units.
         table : dict of int to list of int
             The process table, parent to children.
-        taken, replied : str
-            How a SuperNode's log shows that it took a message and sent the reply.
+        marks : Marks
+            How a SuperNode's log shows its work.
         """
-        marks = re.compile(taken), re.compile(replied)
         for runner in list(runners.values()):
             for supernode in runner.names_of(Role.SUPERNODE):
                 partner = runners.get(f"{supernode}-superexec")  # a unit of its own where the layout says so
                 tree = runner.tree(table) + (partner.tree(table) if partner else [])
-                self._look_at(runner, supernode, tree, *marks)
+                self._look_at(runner, supernode, tree, marks)
 
-    def _look_at(
-        self, runner: UnitRunner, supernode: str, tree: list[int], taken: re.Pattern[str], replied: re.Pattern[str]
-    ) -> None:
+    def _look_at(self, runner: UnitRunner, supernode: str, tree: list[int], marks: Marks) -> None:
         log, now = self._folder.log(supernode), time.monotonic()
         end = logs.size(log)
         if not runner.running:
@@ -59,11 +55,11 @@ class WorkWatcher:
             return
         watch, offset = self._watches.get(supernode, (Watch(), end))
         worker = any(WORKER in processes.command_line(pid) for pid in tree)
-        watch = watch.observe(logs.read_from(log, offset), taken=taken, replied=replied, worker=worker, now=now)
-        if watch.wedged(now):
-            self._report("wedge", supernode, "has waited in vain for its ClientApp's reply; the unit is restarted")
+        watch = watch.observe(logs.read_from(log, offset), marks, worker=worker, now=now)
+        if why := watch.why(now):
+            self._report("wedge", supernode, f"{why}; its unit is restarted")
             with log.open("a", encoding="utf-8") as out:
-                out.write("[flowerbed: this SuperNode waits for a ClientApp that is gone; its unit is restarted]\n")
+                out.write(f"[flowerbed: this SuperNode {why}; its unit is restarted]\n")
             runner.end(f"{supernode} was wedged")
             watch = Watch()
         self._watches[supernode] = (watch, end)
