@@ -49,10 +49,11 @@ def die_with_parent(sent: signal.Signals, parent: int) -> None:
             os._exit(1)
 
 
-def spawn(argv: list[str], *, env: dict[str, str], cwd: Path, log: Path) -> int:
+def spawn(argv: list[str], *, env: dict[str, str], cwd: Path, log: Path, nice: int = 0) -> int:
     """Start a program in a session of its own, its output appended to a log; return its process id.
 
-    It is killed when this process dies. It sees no terminal, so a Ctrl-C meant for us does not reach it.
+    It is killed when this process dies. It sees no terminal, so a Ctrl-C meant for us does not reach it. With `nice`
+    above 0 it and its children give way to others when processors are short.
     """
     parent = os.getpid()
     with log.open("ab") as output:
@@ -64,15 +65,20 @@ def spawn(argv: list[str], *, env: dict[str, str], cwd: Path, log: Path) -> int:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=death_sentence(parent),
+            preexec_fn=death_sentence(parent, nice),
         )
     child.returncode = 0  # reaped by whoever waits for the whole tree; Popen must not try it a second time
     return child.pid
 
 
-def death_sentence(parent: int) -> Callable[[], None]:
+def death_sentence(parent: int, nice: int = 0) -> Callable[[], None]:
     """Return what a child does between fork and exec to be killed with its parent."""
-    return lambda: die_with_parent(signal.SIGKILL, parent)
+
+    def prepare() -> None:
+        die_with_parent(signal.SIGKILL, parent)
+        os.nice(nice)
+
+    return prepare
 
 
 def children_by_parent() -> dict[int, list[int]]:

@@ -28,7 +28,11 @@ from flowerbed.runs.tracebacks import last_traceback
 from flowerbed.runs.verdict import Observation, judge
 from flowerbed.topology.model import Role
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.5
+"""How often the SuperLink is asked for the phase of a run that has not begun."""
+RUNNING_POLL_SECONDS = 5.0
+"""And of one that runs: each question is a write in the SuperLink's database (1.41), where SuperNodes queue to write
+their replies, and the end of the log tells of the run's end anyway."""
 DRAIN_SECONDS = 5.0
 """How long the rest of a finished run's log is waited for."""
 RETRY_SECONDS = 2.0
@@ -87,6 +91,7 @@ class Follower:
         self._progress = Progress()
         self._last_at = 0.0
         self._log_ended = asyncio.Event()
+        self._wake = asyncio.Event()
         self._stop_asked = False
         self._timed_out = False
         self._folder = around.folder.run(record.number)
@@ -109,6 +114,7 @@ class Follower:
         """Take a piece of the log, or its end."""
         if event["event"] == "log-end":
             self._log_ended.set()
+            self._wake.set()
             return
         self._last_at = max(self._last_at, float(event["at"]))
         self._log.write(event["text"])
@@ -162,12 +168,20 @@ class Follower:
         await self._finish({"status": "running", "sub": "", "details": ""})
 
     async def _pause(self) -> None:
-        """Wait a little, or until the end of the log, which is the first sign that a run is over."""
-        if self._log_ended.is_set():
-            await asyncio.sleep(POLL_SECONDS)
-            return
+        """Wait a while, or until a sign that the run is over: the end of its log, a loss, a request to stop."""
+        slow = self.record.phase is Phase.RUNNING and not (self._log_ended.is_set() or self._stop_asked or self.lost)
+        delay = RUNNING_POLL_SECONDS if slow else POLL_SECONDS
+        if self._timeout is not None:
+            left = (self.record.submitted_at or 0) + self._timeout - time.time()
+            delay = min(delay, max(left, POLL_SECONDS))
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._log_ended.wait(), POLL_SECONDS)
+            await asyncio.wait_for(self._wake.wait(), delay)
+        self._wake.clear()
+
+    def lose(self, why: str) -> None:
+        """Take the news that the ServerApp is gone."""
+        self.lost = why
+        self._wake.set()
 
     async def _ask_state(self) -> dict[str, Any] | None:
         try:
@@ -179,6 +193,7 @@ class Follower:
     async def stop(self) -> bool:
         """Ask the SuperLink to stop the run."""
         self._stop_asked = True
+        self._wake.set()
         try:
             answer = await self._around.client.ask("stop", run=self.record.flower_id)
         except ClientError as error:
@@ -339,7 +354,7 @@ class Followers:
         """Take the news that every running ServerApp has died."""
         for follower in self._active.values():
             if follower.record.phase in (Phase.STARTING, Phase.RUNNING):
-                follower.lost = why
+                follower.lose(why)
 
     def look_for_serverapps(self, tree: list[int]) -> None:
         """Notice runs whose ServerApp process is gone, long before Flower does (after a missed heartbeat).
@@ -360,7 +375,7 @@ class Followers:
         for follower in running:
             follower.lost_since = follower.lost_since or now
             if now - follower.lost_since >= LOST_AFTER_SECONDS:
-                follower.lost = "its process ended without a word"
+                follower.lose("its process ended without a word")
 
     def close(self, reason: str) -> None:
         """Judge what is still going on when the federation is taken down."""

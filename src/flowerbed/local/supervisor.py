@@ -18,6 +18,7 @@ import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,8 +39,9 @@ from flowerbed.topology.model import SUPERLINK, Role
 
 FAST_SECONDS = 0.2
 """How often is looked while something is starting."""
-SLOW_SECONDS = 3.0
-"""How often is looked once all is ready."""
+SLOW_SECONDS = 10.0
+"""How often is looked once all is ready, and no unit has ended: each look is a write in the SuperLink's database."""
+RETRY_SECONDS = 3.0
 TRIM_SECONDS = 60.0
 
 
@@ -62,6 +64,7 @@ class Supervisor:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._bell = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._look_again = asyncio.Event()
         self._observer = Observer(folder, self.store, self.report)
         self._work = WorkWatcher(folder, self.report)
         self._held: BinaryIO
@@ -141,6 +144,7 @@ class Supervisor:
         task.cancel()
 
     def _on_unit_end(self, name: str) -> None:
+        self._look_again.set()
         if name == SUPERLINK:
             self.folder.superlink_answered.unlink(missing_ok=True)
         runner = self.runners.get(name)
@@ -177,6 +181,7 @@ class Supervisor:
         if not (gone or changed or fresh or client_changed):
             return []
         self._observer.begin(new)
+        self._look_again.set()
         if client_changed:
             self.client.close()
             self.client = self._new_client()
@@ -193,7 +198,9 @@ class Supervisor:
     async def _observe(self) -> None:
         while True:
             ready = await self._observer.look(self.plan, self.runners, self.client)
-            await asyncio.sleep(SLOW_SECONDS if ready else FAST_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._look_again.wait(), SLOW_SECONDS if ready else FAST_SECONDS)
+            self._look_again.clear()
 
     async def _watch_work(self) -> None:
         while True:
@@ -273,7 +280,7 @@ async def _keep_at(work: Callable[[], Awaitable[None]]) -> None:
         except Exception:  # noqa: BLE001 - whatever it is, it is told, and the federation goes on
             traceback.print_exc()
             sys.stderr.flush()
-            await asyncio.sleep(SLOW_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 def main(argv: list[str]) -> int:

@@ -16,15 +16,20 @@ It runs in Flower's environment: standard library and flwr only.
 import functools
 import os
 import socket
+import sqlite3
+import sqlite3.dbapi2
 import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Any
 
 WAIT_FOR = "FLOWERBED_WAIT_FOR"
 WAIT_FOR_FILE = "FLOWERBED_WAIT_FOR_FILE"
 POLL_SECONDS = 0.05
+SQLITE_SECONDS = 25.0
+"""Less than the 30 s that Flower's HTTP clients wait for an answer."""
 
 
 def answers(address: str) -> bool:
@@ -53,10 +58,29 @@ def wait_for(addresses: list[str], file: str) -> None:
             time.sleep(POLL_SECONDS)
 
 
+def wait_longer_for_sqlite() -> None:
+    """Have every later connection to an SQLite database wait longer for its turn to write.
+
+    The default is 5 s. When sixteen SuperNodes push their replies at once on two cores, some writers of the SuperLink
+    wait longer than that; it then answers 500, and the SuperNode drops the reply (seen on 1.41).
+    """
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+
+    def patient(*args: Any, **options: Any) -> sqlite3.Connection:
+        if len(args) < 2:  # the second positional argument is the timeout
+            options.setdefault("timeout", SQLITE_SECONDS)
+        return connect(*args, **options)
+
+    for module in (sqlite3, sqlite3.dbapi2):  # SQLAlchemy asks the second
+        module.connect = patient  # type: ignore[attr-defined]
+
+
 def main() -> object:
     """Run the program under whose name this was started."""
     name = Path(sys.argv[0]).name.removesuffix(".py")
     sys.argv[0] = name
+    if name == "flower-superlink":
+        wait_longer_for_sqlite()
     for entry in distribution("flwr").entry_points:
         if entry.group == "console_scripts" and entry.name == name:
             program = entry.load()
