@@ -89,6 +89,7 @@ def test_a_plan_that_cannot_be_read_says_what_to_do(tmp_path: Path, text: str) -
     (tmp_path / "plan.json").write_text(text)
     with pytest.raises(StateError, match="flowerbed up"):
         Plan.read(tmp_path / "plan.json")
+    assert Plan.last(tmp_path / "plan.json") is None
 
 
 def test_little_of_the_users_environment_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -187,6 +187,14 @@ class Plan:
                 hint="Run `flowerbed up` again: it writes a new one.",
             ) from error
 
+    @classmethod
+    def last(cls, path: Path) -> Plan | None:
+        """Return the plan of the last `up`; None if there is none that can be read, which the next `up` will mend."""
+        try:
+            return cls.read(path)
+        except StateError:
+            return None
+
 
 def common_environment(folder: StateFolder, bin_folders: list[Path]) -> dict[str, str]:
     """Return what every program gets: little of the user's environment, and the federation's mark."""

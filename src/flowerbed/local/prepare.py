@@ -219,7 +219,8 @@ def _plan(source: Source, row: Row, environment: Environment, topology: Topology
 def _ports(source: Source, topology: Topology) -> Ports:
     """Give every port a number: the file's, else the one it had, else one that is free."""
     running = LocalRuntime(source.folder).is_up()
-    before = Plan.read(source.folder.plan).ports if source.folder.plan.exists() else {}
+    last = Plan.last(source.folder.plan)
+    before = {} if last is None else last.ports
     asked = source.federation.spec.superlink.ports.model_dump(exclude_none=True)
     numbers: Ports = {component.name: {} for component in topology.components}
     missing = []

@@ -119,8 +119,8 @@ class LocalRuntime:
         """Tell whether what is up has the environment that a plan asks for, so that its app can run as it is."""
         if not self.is_up():
             return False
-        running = Plan.read(self.folder.plan)
-        return (running.environment, running.release) == (plan.environment, plan.release)
+        running = Plan.last(self.folder.plan)
+        return running is not None and (running.environment, running.release) == (plan.environment, plan.release)
 
     def up(self, plan: Plan, *, tied: bool, watch: Watch, interrupted: Callable[[], int] = lambda: 0) -> bool:
         """Make the plan so, and return when it is observed ready; return whether it was started just now.
