@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,20 +36,11 @@ def test_a_run_is_read_back_as_it_was_written(store: Store) -> None:
         finished_at=4.0,
         results="/results",
     )
-    store.write_run(record, marks={"offsets": {"a": 3}})
+    store.write_run(record)
     assert store.run(number) == record
     assert store.runs() == [record]
     assert store.runs(unfinished=True) == []
-    assert store.run_marks(number) == (60.0, {"offsets": {"a": 3}})
-
-
-def test_writing_a_run_again_keeps_the_supervisors_marks(store: Store) -> None:
-    number = store.add_run(app="a", config={}, timeout=None, submitted_at=0.0)
-    record = store.run(number)
-    assert record is not None
-    store.write_run(record, marks={"offset": 1})
-    store.write_run(replace(record, phase=Phase.RUNNING))
-    assert store.run_marks(number) == (None, {"offset": 1})
+    assert store.run_timeout(number) == 60.0
 
 
 def test_history_survives_reopening(tmp_path: Path) -> None:

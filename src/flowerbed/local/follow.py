@@ -294,12 +294,12 @@ class Followers:
         marks = log_sizes(folder, [component.name for component in self._around.plan.components()])
         taken = await self._around.client.ask("submit", app=app, config=record.config)
         record = replace(record, flower_id=str(taken["run"]), phase=Phase.PENDING)
-        store.write_run(record, marks={"logs": marks})
+        store.write_run(record)
         link = folder.run(number) / "results"
         link.parent.mkdir(parents=True, exist_ok=True)
         if not link.is_symlink():
             link.symlink_to(f"../../results/{record.flower_id}")
-        timeout, _ = store.run_marks(number)
+        timeout = store.run_timeout(number)
         follower = Follower(self._around, record, marks=marks, timeout=timeout, on_end=self.forget)
         self._active[number] = follower
         follower.begin()

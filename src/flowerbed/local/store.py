@@ -189,13 +189,12 @@ class Store:
             )
             return int(cursor.lastrowid or 0)
 
-    def write_run(self, record: RunRecord, *, marks: dict[str, object] | None = None) -> None:
-        """Write what is now known of a run; `marks` is what the supervisor wants back after a crash."""
+    def write_run(self, record: RunRecord) -> None:
+        """Write what is now known of a run."""
         with self._write() as db:
             db.execute(
                 "UPDATE runs SET flower_id = ?, app = ?, phase = ?, outcome = ?, verdict = ?, reason = ?, detail = ?,"
-                " rounds = ?, total_rounds = ?, finished_at = ?, results = ?, marks = coalesce(?, marks)"
-                " WHERE number = ?",
+                " rounds = ?, total_rounds = ?, finished_at = ?, results = ? WHERE number = ?",
                 (
                     record.flower_id,
                     record.app,
@@ -208,7 +207,6 @@ class Store:
                     record.total_rounds,
                     record.finished_at,
                     record.results,
-                    None if marks is None else json.dumps(marks),
                     record.number,
                 ),
             )
@@ -223,10 +221,10 @@ class Store:
         row = self._db.execute("SELECT * FROM runs WHERE number = ?", (number,)).fetchone()
         return None if row is None else _run(row)
 
-    def run_marks(self, number: int) -> tuple[float | None, dict[str, Any]]:
-        """Return a run's time limit in seconds and the supervisor's marks."""
-        row = self._db.execute("SELECT timeout, marks FROM runs WHERE number = ?", (number,)).fetchone()
-        return row["timeout"], json.loads(row["marks"])
+    def run_timeout(self, number: int) -> float | None:
+        """Return a run's time limit in seconds."""
+        row = self._db.execute("SELECT timeout FROM runs WHERE number = ?", (number,)).fetchone()
+        return None if row is None else row["timeout"]
 
 
 def _migrations() -> list[str]:

@@ -48,6 +48,5 @@ CREATE TABLE runs (
     timeout      REAL,
     submitted_at REAL,
     finished_at  REAL,
-    results      TEXT,
-    marks        TEXT NOT NULL DEFAULT '{}'
+    results      TEXT
 ) STRICT;
