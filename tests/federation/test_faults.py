@@ -123,6 +123,22 @@ def test_either_half_of_a_supernodes_unit_takes_the_other_with_it(
     assert changed == {"site-0", "site-0-superexec"}
 
 
+def test_a_killed_control_client_loses_nothing_of_a_run(bed: Make, federation_file: Callable[..., str]) -> None:
+    app = bed("slow")
+    federation_file(app)
+    app("up", "--detach")
+    running = app.start("run", "--run-config", "seconds=4.0 num-server-rounds=2")
+    app.wait_for_round(1)
+    (client,) = [pid for pid in app.processes() if "inside/client.py" in processes.command_line(pid)]
+
+    os.kill(client, signal.SIGKILL)
+
+    said = app.finish(running)
+    assert (said.status, said.last("run")["verdict"]) == (0, "succeeded")
+    log = (app.folder / ".flowerbed" / "runs" / "1" / "serverapp.log").read_text(encoding="utf-8")
+    assert [log.count(f"[ROUND {number}/2]") for number in (1, 2)] == [1, 1]
+
+
 def test_ctrl_c_takes_a_foreground_federation_down(bed: Make, federation_file: Callable[..., str]) -> None:
     app = bed("slow")
     federation_file(app)

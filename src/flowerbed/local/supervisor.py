@@ -26,6 +26,7 @@ from flowerbed import processes
 from flowerbed.environments.environment import hold
 from flowerbed.errors import FlowerbedError
 from flowerbed.local import logs
+from flowerbed.local.backoff import Backoff
 from flowerbed.local.client import ClientError, ControlClient
 from flowerbed.local.follow import Followers
 from flowerbed.local.layout import StateFolder
@@ -235,12 +236,16 @@ class Supervisor:
         )
 
     async def _keep_client(self) -> None:
+        backoff, started = Backoff(), time.monotonic()
         while True:
             await asyncio.sleep(0.5)
             if self.client.pid is not None and not processes.alive(self.client.pid):
-                self.report("unit", "control-client", "ended; it is started again")
+                backoff = backoff.ended(time.monotonic() - started)
+                self.report("unit", "control-client", f"ended; it is started again in {backoff.delay:g} s")
+                await asyncio.sleep(backoff.delay)
                 self.client = self._new_client()
                 await self.client.start()
+                started = time.monotonic()
                 self.followers.resume()
 
     async def _serve_requests(self) -> None:
