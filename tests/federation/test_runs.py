@@ -78,6 +78,8 @@ def test_one_federation_serves_run_after_run(bed: Make, federation_file: Callabl
 
     app("down")
     assert [line["verdict"] for line in app("runs").lines] == ["succeeded", "stopped", "timed out"]
+    assert app("down", "--volumes").last("down") == {"type": "down", "was_up": False, "removed": True}
+    assert not (app.folder / ".flowerbed").exists()
 
 
 def test_two_runs_at_once_share_the_federation_that_the_first_brought_up(bed: Make) -> None:
