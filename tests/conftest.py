@@ -19,10 +19,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out all but the everyday releases, unless markers were asked for by hand (``-m matrix``)."""
     if config.option.markexpr:
         return
-    left_out = [item for item in items if (row := _row_of(item)) is not None and str(row.minor) not in EVERYDAY]
+    left_out = [item for item in items if not _everyday(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+        items[:] = [item for item in items if _everyday(item)]
+
+
+def _everyday(item: pytest.Item) -> bool:
+    if item.get_closest_marker("matrix") is None:
+        return True
+    row = _row_of(item)
+    return row is not None and str(row.minor) in EVERYDAY
 
 
 def _row_of(item: pytest.Item) -> Row | None:
