@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from environments import environment_python, flower_process_environment
 from federation.beds import Bed, tree_of
 
 Make = Callable[[str], Bed]
 OLDEST, NEWEST = "1.22", "1.41"
 
 
+def test_the_app_that_flower_itself_writes_runs_unchanged(tmp_path: Path) -> None:
+    """`flwr new` of 1.22, the last one whose templates come with it; it asks for flwr[simulation]."""
+    flwr = environment_python("1.22.0").with_name("flwr")
+    command = [str(flwr), "new", "numpy-app", "--framework", "NumPy", "--username", "tests"]
+    subprocess.run(command, cwd=tmp_path, env=flower_process_environment(tmp_path), check=True, capture_output=True)
+    app = Bed(tmp_path / "numpy-app")
+    before = tree_of(app.folder)
+    assert b"flwr[simulation]" in before["pyproject.toml"]
+
+    said = app("run")
+
+    assert (said.status, said.last("run")["verdict"]) == (0, "succeeded")
+    assert len(said.last("run")["rounds"]) == 3
+    assert tree_of(app.folder) == before
+    assert app.processes() == []
+
+
 @pytest.mark.parametrize("flower", [OLDEST, NEWEST])
-def test_an_app_that_nobody_here_wrote_runs_unchanged(bed: Make, flower: str) -> None:
+def test_an_app_of_the_older_kind_runs_unchanged(bed: Make, flower: str) -> None:
     """Setuptools, the legacy API, and `[tool.flwr.federations]`; no federation file."""
     app = bed("foreign-setuptools")
     before = tree_of(app.folder)
