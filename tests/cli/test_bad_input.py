@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.cli import app as command_line
-from flowerbed.cli.failure import call
 from flowerbed.local.store import Store
 
 APPS = Path(__file__).parents[1] / "apps"
@@ -26,18 +24,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(APPS / "slow", tmp_path / "slow")
     monkeypatch.chdir(tmp_path / "slow")
     return tmp_path / "slow"
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Say:
-    """Run a command in this process; return its exit status and what it said."""
-
-    def run(*tokens: str) -> tuple[int, str]:
-        status = call(command_line(tokens[0]), list(tokens))
-        captured = capsys.readouterr()
-        return status, captured.err + captured.out
-
-    return run
 
 
 def write(folder: Path, spec: str) -> None:

@@ -9,24 +9,10 @@ from pathlib import Path
 import pytest
 
 from flowerbed.cli import COMMANDS
-from flowerbed.cli import app as command_line
-from flowerbed.cli.failure import call
 from flowerbed.local.doctor import Check, Machine, State, check_machine
 from flowerbed.spec.load import load
 
 Say = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Say:
-    """Run a command in this process; return its exit status and what it said."""
-
-    def run(*tokens: str) -> tuple[int, str]:
-        status = call(command_line(tokens[0]), list(tokens))
-        captured = capsys.readouterr()
-        return status, captured.err + captured.out
-
-    return run
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
