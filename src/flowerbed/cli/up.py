@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -38,34 +39,34 @@ def up(
     with out.working("preparing"):
         prepared = prepare(source, flower=flower, progress=out.step)
     runtime = LocalRuntime(prepared.folder)
-    with only_one_verb(prepared.folder, waiting=out.step), out.working("starting"):
-        fresh = runtime.up(prepared.plan, tied=not detach, watch=out.event)
-    found = runtime.status()
-    out.data("status", found)
-    out.say(
-        f"{found.name} is ready: Flower {found.flower}, {found.nodes_online} SuperNodes online,"
-        f" {found.superexecs_connected} SuperExecs connected."
-    )
-    if detach or not fresh:
-        out.say("Run the app with `flowerbed run`; see `flowerbed status`; end with `flowerbed down`.")
-        return 0
-    out.say("Run the app with `flowerbed run` in another terminal. Ctrl-C takes the federation down.")
-    return _stay(out, runtime)
+    with until_interrupted() as interrupted:  # from the start: a Ctrl-C right at the end of the start counts too
+        with only_one_verb(prepared.folder, waiting=out.step), out.working("starting"):
+            fresh = runtime.up(prepared.plan, tied=not detach, watch=out.event, interrupted=interrupted)
+        found = runtime.status()
+        out.data("status", found)
+        out.say(
+            f"{found.name} is ready: Flower {found.flower}, {found.nodes_online} SuperNodes online,"
+            f" {found.superexecs_connected} SuperExecs connected."
+        )
+        if detach or not fresh:
+            out.say("Run the app with `flowerbed run`; see `flowerbed status`; end with `flowerbed down`.")
+            return 0
+        out.say("Run the app with `flowerbed run` in another terminal. Ctrl-C takes the federation down.")
+        return _stay(out, runtime, interrupted)
 
 
-def _stay(out: Output, runtime: LocalRuntime) -> int:
+def _stay(out: Output, runtime: LocalRuntime, interrupted: Callable[[], int]) -> int:
     """Show what happens until Ctrl-C; the first takes down cleanly, a second one at once."""
     after = runtime.store.last_event()
-    with until_interrupted() as interrupted:
-        while runtime.is_up():
-            for number, event in runtime.events(after=after):
-                after = number
-                out.event(event)
-            if interrupted():
-                out.say("Taking the federation down; Ctrl-C again does it at once.")
-                runtime.down(watch=out.event, hurry=lambda: interrupted() > 1)
-                return 0
-            time.sleep(0.1)
+    while runtime.is_up():
+        for number, event in runtime.events(after=after):
+            after = number
+            out.event(event)
+        if interrupted():
+            out.say("Taking the federation down; Ctrl-C again does it at once.")
+            runtime.down(watch=out.event, hurry=lambda: interrupted() > 1)
+            return 0
+        time.sleep(0.1)
     status = runtime.status()
     out.say(f"The federation is down. {status.reason}".rstrip())
     return 0 if status.reason == "" else 1

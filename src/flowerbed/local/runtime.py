@@ -198,8 +198,6 @@ class LocalRuntime:
         seen: object = None
         changed = time.monotonic()
         while True:
-            if interrupted():
-                raise KeyboardInterrupt
             for number, event in self.store.events(after):
                 after = number
                 watch(event)
@@ -209,6 +207,8 @@ class LocalRuntime:
             facts = self.store.facts()
             if facts["state"] == "ready" and not self.store.asked():
                 return
+            if interrupted():
+                raise KeyboardInterrupt
             now = [facts.get(name) for name in ("nodes_online", "superexecs_connected", "state")] + [after]
             if now != seen:
                 seen, changed = now, time.monotonic()
