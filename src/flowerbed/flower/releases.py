@@ -6,7 +6,7 @@ What is not in the table is refused with the nearest row that is, rather than tr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packaging.specifiers import SpecifierSet
 
@@ -140,6 +140,30 @@ def choose(requested: str | None, app_requirement: SpecifierSet | None) -> Row:
         f"the federation asks for Flower {requested} (that is {row.release}), and the app for flwr{app_requirement}",
         hint=f"{hint} the app's requirement.",
     )
+
+
+def choose_locked(requested: str | None, locked: str | None, app_requirement: SpecifierSet | None) -> Row:
+    """Return the release that a federation runs on, where a lock may hold it to an exact one.
+
+    Parameters
+    ----------
+    requested, app_requirement
+        As in `choose`.
+    locked : str or None
+        The exact release of the lock: it stays, other patch of a proven minor or not, until the file or the app
+        asks for something else.
+
+    Raises
+    ------
+    ReleaseError
+        As `choose` does.
+    """
+    exact = parse(locked) if locked is not None else None
+    if isinstance(exact, Release) and (requested is None or requested in (str(exact), str(exact.minor))):
+        row = replace(choose(str(exact.minor), None), patch=exact.patch)
+        if app_requirement is None or _allows(app_requirement, row):
+            return row
+    return choose(requested, app_requirement)
 
 
 def _allows(requirement: SpecifierSet, row: Row) -> bool:

@@ -21,9 +21,8 @@ from flowerbed.local.layout import StateFolder
 from flowerbed.local.plan import Plan
 from flowerbed.local.store import Store
 from flowerbed.local.unit import log_sizes
-from flowerbed.runs.lines import LineParser
-from flowerbed.runs.progress import Progress, advance, end
 from flowerbed.runs.records import LOST_WITH_SUPERVISOR, Phase, RunRecord, Verdict
+from flowerbed.runs.run_log import RunLog
 from flowerbed.runs.tracebacks import last_traceback
 from flowerbed.runs.verdict import Observation, judge
 from flowerbed.topology.model import Role
@@ -87,8 +86,7 @@ class Follower:
         self._marks = marks
         self._timeout = timeout
         self._on_end = on_end
-        self._parser = LineParser()
-        self._progress = Progress()
+        self._told = RunLog()
         self._last_at = 0.0
         self._log_ended = asyncio.Event()
         self._wake = asyncio.Event()
@@ -122,15 +120,8 @@ class Follower:
         self._advance(event["text"])
 
     def _advance(self, text: str, *, last: bool = False) -> None:
-        before = self._progress
-        now = time.time()
-        found = self._parser.feed(text, now) + (self._parser.finish(now) if last else [])
-        for item in found:
-            self._progress = advance(self._progress, item)
-        if last:
-            self._progress = end(self._progress, now)
-        if self._progress != before:
-            self._write(rounds=self._progress.rounds, total_rounds=self._progress.total_rounds)
+        if self._told.feed(text, time.time(), last=last):
+            self._write(rounds=self._told.progress.rounds, total_rounds=self._told.progress.total_rounds)
 
     def _write(self, **changes: Any) -> None:
         record = replace(self.record, **changes)
@@ -232,7 +223,7 @@ class Follower:
             Observation(
                 outcome=state["sub"],
                 details=state["details"],
-                progress=self._progress,
+                progress=self._told.progress,
                 stop_asked=self._stop_asked and not self._timed_out,
                 timed_out=self._timed_out,
                 serverapp_lost=self.lost,

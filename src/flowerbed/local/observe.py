@@ -1,13 +1,12 @@
 """Observing a federation: what has come up, who is connected, which SuperNodes the SuperLink knows. Then judging it.
 
-`Readiness` is the pure part: from what was seen to a state and a reason. `Observer` looks, and writes down.
+`flowerbed.runs.readiness` judges, from what was seen to a state and a reason. Here is who looks, and writes down.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from flowerbed.local import ports
 from flowerbed.local.client import ClientError, ControlClient
@@ -15,61 +14,11 @@ from flowerbed.local.layout import StateFolder
 from flowerbed.local.plan import Plan
 from flowerbed.local.store import Store
 from flowerbed.local.unit import Report, UnitRunner
+from flowerbed.runs.readiness import Readiness
 from flowerbed.runs.runtime import ComponentStatus
 from flowerbed.topology.model import SUPERLINK, Role
 
 SUPEREXECS = (Role.SERVERAPP_SUPEREXEC, Role.CLIENTAPP_SUPEREXEC)
-
-
-@dataclass(frozen=True)
-class Readiness:
-    """What was seen at one moment.
-
-    Parameters
-    ----------
-    nodes_online, nodes_expected : int
-        SuperNodes that the SuperLink knows as online, and how many there shall be.
-    superexecs_connected, superexecs_expected : int
-        SuperExecs with a connection to where they claim work, and how many there shall be.
-    loop : str
-        What ends again and again, with its last words; empty if nothing does.
-    ever_ready : bool
-        Whether the federation has been ready since it was started.
-    """
-
-    nodes_online: int
-    nodes_expected: int
-    superexecs_connected: int
-    superexecs_expected: int
-    loop: str = ""
-    ever_ready: bool = False
-
-    @property
-    def ready(self) -> bool:
-        """Whether all that there shall be is there."""
-        return self.nodes_online >= self.nodes_expected and self.superexecs_connected >= self.superexecs_expected
-
-    @property
-    def state(self) -> str:
-        """The state as `flowerbed.runs.runtime.FederationStatus` names it."""
-        if self.ready:
-            return "ready"
-        if self.loop:
-            return "failed"
-        return "degraded" if self.ever_ready else "starting"
-
-    @property
-    def counts(self) -> str:
-        """How many of how many, in words."""
-        return (
-            f"{self.nodes_online} of {self.nodes_expected} SuperNodes online,"
-            f" {self.superexecs_connected} of {self.superexecs_expected} SuperExecs connected"
-        )
-
-    @property
-    def reason(self) -> str:
-        """Why it is not ready; empty if it is."""
-        return "" if self.ready else self.loop or self.counts
 
 
 class Observer:

@@ -6,7 +6,7 @@ Gather (the app, the environment), decide (release, topology, ports), and return
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from flowerbed.environments.asking import request
 from flowerbed.environments.environment import ensure
@@ -15,8 +15,7 @@ from flowerbed.environments.python import choose_python
 from flowerbed.errors import ReleaseError, UsageError
 from flowerbed.flower import inside
 from flowerbed.flower.contract import DATABASE
-from flowerbed.flower.release import Release, parse
-from flowerbed.flower.releases import Row, choose
+from flowerbed.flower.releases import Row, choose_locked
 from flowerbed.local import ports
 from flowerbed.local.checking import check
 from flowerbed.local.layout import StateFolder
@@ -131,15 +130,8 @@ def _release(source: Source, flower: str | None) -> Row:
 def _choose_release(source: Source, flower: str | None) -> Row:
     requirement = source.manifest.flwr_requirement
     allowed = requirement.specifier if requirement is not None else None
-    wanted = flower or source.federation.spec.flower
-    locked = _locked(source)
-    if locked is not None and flower is None:
-        exact = parse(locked.flower)
-        if isinstance(exact, Release) and (wanted is None or wanted in (str(exact), str(exact.minor))):
-            row = choose(str(exact.minor), None)
-            if allowed is None or allowed.contains(locked.flower, prereleases=True):
-                return replace(row, patch=exact.patch)
-    return choose(wanted, allowed)
+    locked = _locked(source) if flower is None else None
+    return choose_locked(flower or source.federation.spec.flower, locked.flower if locked else None, allowed)
 
 
 def _locked(source: Source) -> Lock | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from flowerbed.errors import StateError
-from flowerbed.runs.records import Exchange, Phase, Round, RunRecord, Verdict
+from flowerbed.runs.records import Phase, RunRecord, Verdict, rounds_from
 from flowerbed.runs.runtime import ComponentStatus, Event
 
 BUSY_SECONDS = 10.0
@@ -234,10 +234,7 @@ def _migrations() -> list[str]:
 
 
 def _run(row: sqlite3.Row) -> RunRecord:
-    rounds = tuple(
-        Round(**{**item, "exchanges": tuple(Exchange(**exchange) for exchange in item["exchanges"])})
-        for item in json.loads(row["rounds"])
-    )
+    rounds = rounds_from(json.loads(row["rounds"]))
     return RunRecord(
         number=row["number"],
         flower_id=row["flower_id"],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class Phase(StrEnum):
@@ -128,3 +130,21 @@ class RunRecord:
     submitted_at: float | None = None
     finished_at: float | None = None
     results: str | None = None
+
+
+def rounds_from(items: Iterable[Mapping[str, Any]]) -> tuple[Round, ...]:
+    """Return rounds from what `dataclasses.asdict` made of each."""
+    return tuple(
+        Round(**{**item, "exchanges": tuple(Exchange(**exchange) for exchange in item["exchanges"])}) for item in items
+    )
+
+
+def record_from(item: Mapping[str, Any]) -> RunRecord:
+    """Return a run from what `dataclasses.asdict` made of it."""
+    verdict = item["verdict"]
+    changed = {
+        "phase": Phase(item["phase"]),
+        "verdict": None if verdict is None else Verdict(verdict),
+        "rounds": rounds_from(item["rounds"]),
+    }
+    return RunRecord(**{**item, **changed})

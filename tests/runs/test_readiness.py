@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowerbed.local.observe import Readiness
+from flowerbed.runs.readiness import Readiness
 
 LOOP = "superlink ends again and again: …"
 
