@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
-.PHONY: help demo test test-releases lint types layers format check bench lock sync clean
+.PHONY: help demo test test-releases lint types layers format check bench cluster cluster-down lock sync clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -38,6 +38,12 @@ format: sync ## Format the code
 
 bench: sync ## Compare with the same programs started by hand, in one run
 	$(BIN)/python -m bench
+
+cluster: sync ## Start a Kubernetes in the background, from tests/cluster (NODES=2 for two nodes)
+	cd tests && $(CURDIR)/$(BIN)/python -m cluster up --nodes $(or $(NODES),1)
+
+cluster-down: sync ## End it
+	cd tests && $(CURDIR)/$(BIN)/python -m cluster down
 
 lock: sync ## Lock the requirements anew, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \

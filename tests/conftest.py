@@ -7,6 +7,8 @@ import pytest
 from environments import EVERYDAY
 from flowerbed.flower.releases import RELEASES, Row
 
+pytest_plugins = ["cluster.fixtures"]
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that takes `row` on every release; `pytest_collection_modifyitems` picks some of them."""

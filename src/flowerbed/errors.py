@@ -13,7 +13,13 @@
     ├── PortTaken               a port was asked for and someone else has it                 exit 1
     ├── FederationFailed        a unit crashes again and again, or never gets ready          exit 1
     ├── NotRunning              a verb needs a federation that is up                         exit 1
-    └── ControlError            the SuperLink refused or did not answer a request            exit 1
+    ├── ControlError            the SuperLink refused or did not answer a request            exit 1
+    └── ClusterError            Kubernetes did not do what was asked                         exit 1
+        ├── ClusterUnreachable  no kubeconfig, no such context, no answer, not its certificate
+        └── ClusterRefused      the API server answered no, with its `reason`
+            ├── ClusterForbidden   this user may not; `role` is what would do
+            ├── ClusterConflict    another field manager owns what was to be changed
+            └── ClusterImmutable   what was to be changed can only be set when the object is made
 
 Each message says what happened and where; `hint` says what to do next. The door (`flowerbed.cli`)
 prints them, or gives them as JSON, and uses `exit_code`; nothing else catches them wholesale.
@@ -134,3 +140,86 @@ class NotRunning(FlowerbedError):
 
 class ControlError(FlowerbedError):
     """The SuperLink refused a request, or did not answer it."""
+
+
+class ClusterError(FlowerbedError):
+    """Kubernetes did not do what was asked."""
+
+
+class ClusterUnreachable(ClusterError):
+    """There is no way to the API server: no kubeconfig, no such context, no answer, or another's certificate."""
+
+
+class ClusterRefused(ClusterError):
+    """The API server answered, and refused.
+
+    Parameters
+    ----------
+    message, where, hint
+        As in `FlowerbedError`.
+    reason : str
+        Kubernetes' own word for it: ``AlreadyExists``, ``NotFound``, ``Invalid``, ``Forbidden``, ``Conflict``…
+        (k8s.io/apimachinery, `StatusReason`); empty if the API server gave none.
+    """
+
+    def __init__(self, message: str, *, where: str | None = None, hint: str | None = None, reason: str = "") -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.reason = reason
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the error with Kubernetes' reason as a field."""
+        return super().as_dict() | {"reason": self.reason}
+
+
+class ClusterForbidden(ClusterRefused):
+    """The user may not do that.
+
+    Parameters
+    ----------
+    message, where, hint
+        As in `FlowerbedError`.
+    role : list of dict
+        The objects that, once applied, let the user do it.
+    """
+
+    def __init__(
+        self, message: str, *, where: str | None = None, hint: str | None = None, role: list[dict[str, object]]
+    ) -> None:
+        super().__init__(message, where=where, hint=hint, reason="Forbidden")
+        self.role = role
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the error with the objects that would allow it as a field."""
+        return super().as_dict() | {"role": self.role}
+
+
+class ClusterConflict(ClusterRefused):
+    """Other field managers own fields that were to be changed; nothing was overwritten.
+
+    Parameters
+    ----------
+    message, where, hint
+        As in `FlowerbedError`.
+    conflicts : tuple of (str, str)
+        Field manager and field of each.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str | None = None,
+        hint: str | None = None,
+        conflicts: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(message, where=where, hint=hint, reason="Conflict")
+        self.conflicts = conflicts
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the error with each manager and field as fields."""
+        table = [{"manager": manager, "field": field} for manager, field in self.conflicts]
+        return super().as_dict() | {"conflicts": table}
+
+
+class ClusterImmutable(ClusterRefused):
+    """What was to be changed can only be set when the object is made."""

@@ -39,16 +39,29 @@ class Said:
 
 @dataclass
 class Bed:
-    """A folder with an app, and the command line in it."""
+    """A folder with an app, and the command line in it.
+
+    Parameters
+    ----------
+    folder : Path
+        The app's folder.
+    environment : dict of str to str or None
+        The environment of commands, where it is not this process's.
+    on : tuple of str
+        The options that say where the federation runs.
+    """
 
     folder: Path
+    environment: dict[str, str] | None = None
+    on: tuple[str, ...] = ()
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def __call__(self, *arguments: str, timeout: float = PATIENCE_SECONDS) -> Said:
         """Run a command to its end."""
         done = subprocess.run(
-            [*FLOWERBED, *arguments, "--json"],
+            [*FLOWERBED, *arguments, *self.on, "--json"],
             cwd=self.folder,
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -59,7 +72,11 @@ class Bed:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command and leave it running."""
         process = subprocess.Popen(
-            [*FLOWERBED, *arguments, "--json"], cwd=self.folder, stdout=subprocess.PIPE, text=True
+            [*FLOWERBED, *arguments, *self.on, "--json"],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         self.started.append(process)
         return process

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from federation.beds import Bed
-from flowerbed.local.ports import socket_inodes
+from flowerbed.flower.inside.inside_proc import sockets
 
 Make = Callable[[str], Bed]
 
@@ -18,7 +18,7 @@ def pids(app: Bed) -> dict[str, int]:
 
 def listening_elsewhere(app: Bed) -> list[str]:
     """Return the addresses, as the kernel writes them, on which the federation listens beside 127.0.0.1."""
-    inodes = {inode for pid in app.processes() for inode in socket_inodes(pid)}
+    inodes = {inode for pid in app.processes() for inode in sockets(pid) or ()}
     assert inodes
     found = []
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):

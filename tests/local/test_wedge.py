@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowerbed.local.wedge import WEDGED_AFTER_SECONDS, Marks, Watch
+from flowerbed.flower.inside.wedge import WEDGED_AFTER_SECONDS, Marks, Watch
 
 MARKS = Marks.compiled("Received: ", "Sent|Failed", "Failed")
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "stop": ("stop:stop", "Stop a run."),
     "down": ("down:down", "Take a federation down; its history stays."),
     "doctor": ("doctor:doctor", "Say what is wrong and the next command to type."),
+    "render": ("render:render", "Print the Kubernetes manifests of a federation, or write them as files."),
     "schema": ("schema:schema", "Print the JSON Schema of federation.yaml, for editors."),
 }
 ENVIRONMENT_COMMANDS = {

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flowerbed.cli.options import Json, Where
+from flowerbed.cli.options import LOCAL, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
 from flowerbed.cli.place import runtime_at
 from flowerbed.local.runtime import only_one_verb
@@ -17,6 +17,7 @@ def down(
     *,
     file: Where = Path(),
     volumes: Annotated[bool, Parameter(negative="")] = False,
+    on: On = LOCAL,
     json: Json = False,
 ) -> None:
     """Take a federation down. Its history, logs and results stay, and `up` starts it again.
@@ -24,9 +25,16 @@ def down(
     Parameters
     ----------
     volumes
-        Delete everything that it keeps as well: Flower's database, logs, results and run history.
+        Delete everything that it keeps as well: Flower's database, logs, results and run history (on Kubernetes its
+        claims, and its namespace if `up` made it and nothing else is in it).
     """
     out = Output(as_json=json)
+    asked, context = kubernetes_context(on)
+    if asked:
+        from flowerbed.cli import on_kubernetes
+
+        on_kubernetes.down(out, file, context, volumes=volumes)
+        return
     runtime = runtime_at(file)
     was_up = False
     if runtime.folder.root.exists():

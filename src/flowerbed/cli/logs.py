@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from flowerbed.cli.options import Json, Where
+from flowerbed.cli.options import LOCAL, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
 from flowerbed.cli.place import runtime_at
 from flowerbed.errors import UsageError
@@ -19,7 +19,9 @@ from flowerbed.spec.words import nearest
 POLL_SECONDS = 0.2
 
 
-def logs(of: str | None = None, /, *, file: Where = Path(), follow: bool = False, json: Json = False) -> None:
+def logs(
+    of: str | None = None, /, *, file: Where = Path(), follow: bool = False, on: On = LOCAL, json: Json = False
+) -> None:
     """Show the log of a component or of a run.
 
     Parameters
@@ -31,6 +33,12 @@ def logs(of: str | None = None, /, *, file: Where = Path(), follow: bool = False
         Go on as the log grows, until Ctrl-C or the run's end.
     """
     out = Output(as_json=json)
+    asked, context = kubernetes_context(on)
+    if asked:
+        from flowerbed.cli import on_kubernetes
+
+        on_kubernetes.logs(out, file, context, of, follow=follow)
+        return
     runtime = runtime_at(file)
     components = {path.stem: path for path in sorted(runtime.folder.logs.glob("*.log"))}
     if of is None:

@@ -10,7 +10,16 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from flowerbed.cli.interrupts import until_interrupted
-from flowerbed.cli.options import FlowerVersion, Json, RunConfig, Strict, Timeout
+from flowerbed.cli.options import (
+    LOCAL,
+    FlowerVersion,
+    Json,
+    On,
+    RunConfig,
+    Strict,
+    Timeout,
+    kubernetes_context,
+)
 from flowerbed.cli.output import Output
 from flowerbed.cli.show import follow as follow_run
 from flowerbed.cli.show import show_run
@@ -32,6 +41,8 @@ def run(
     timeout: Timeout = None,
     strict: Strict = False,
     flower: FlowerVersion = None,
+    on: On = LOCAL,
+    baked: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> int:
     """Run a Flower App, follow it, and judge it.
@@ -50,6 +61,8 @@ def run(
         The federation file, where it is not the app's own federation.yaml.
     follow
         Show the run until its end. With --no-follow it goes on by itself (needs an `up` before).
+    baked
+        With `--on kubernetes`: submit the app that the image holds, instead of the folder.
     """
     out = Output(as_json=json)
     if app is not None and "=" in app.name and not app.exists():
@@ -57,6 +70,24 @@ def run(
             f"{str(app)!r} is taken for the app's folder",
             hint="Write --run-config before each pair, or all pairs in one pair of quotes.",
         )
+    asked, context = kubernetes_context(on)
+    if asked:
+        from flowerbed.cli import on_kubernetes
+
+        return on_kubernetes.run(
+            out,
+            file if file is not None else app or Path(),
+            context,
+            app=app if file is not None else None,
+            config=run_config or [],
+            following=follow,
+            timeout=timeout,
+            strict=strict,
+            flower=flower,
+            baked=baked,
+        )
+    if baked:
+        raise UsageError("--baked needs --on kubernetes", hint="On this machine the folder is what runs.")
     source = find(file if file is not None else app or Path(), app=app if file is not None else None)
     with out.working("preparing"):
         prepared = prepare(source, flower=flower, progress=out.step, config=run_config or [], timeout=timeout)
@@ -92,7 +123,7 @@ def run_prepared(
                     _take_down(out, runtime, interrupted)
     if fresh:
         record = runtime.run(number)
-    show_run(out, record, prepared.folder)
+    show_run(out, record, log=str(prepared.folder.run(record.number) / "serverapp.log"))
     if record.verdict is None:
         out.say(f"Run {number} goes on. See it: flowerbed logs {number} --follow; end it: flowerbed stop {number}")
         return 130

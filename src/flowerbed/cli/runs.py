@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flowerbed.cli.options import Json, Where
+from flowerbed.cli.options import LOCAL, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
 from flowerbed.cli.place import runtime_at
 from flowerbed.cli.show import show_run
@@ -12,7 +12,7 @@ from flowerbed.runs.history import HEADINGS, row
 from flowerbed.runs.names import resolve_run
 
 
-def runs(run: str | None = None, /, *, file: Where = Path(), json: Json = False) -> None:
+def runs(run: str | None = None, /, *, file: Where = Path(), on: On = LOCAL, json: Json = False) -> None:
     """Show the history of runs, or one run round by round.
 
     Parameters
@@ -21,10 +21,17 @@ def runs(run: str | None = None, /, *, file: Where = Path(), json: Json = False)
         The run's number, Flower's id of it, or `latest`. Without it all runs are listed.
     """
     out = Output(as_json=json)
+    asked, context = kubernetes_context(on)
+    if asked:
+        from flowerbed.cli import on_kubernetes
+
+        on_kubernetes.runs(out, file, context, run)
+        return
     runtime = runtime_at(file)
     records = [runtime.run(record.number) for record in runtime.runs()] if runtime.folder.database.exists() else []
     if run is not None:
-        show_run(out, resolve_run(run, records), runtime.folder)
+        record = resolve_run(run, records)
+        show_run(out, record, log=str(runtime.folder.run(record.number) / "serverapp.log"))
         return
     for record in records:
         out.data("run", record)

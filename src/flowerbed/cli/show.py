@@ -6,16 +6,15 @@ import time
 from collections.abc import Callable
 
 from flowerbed.cli.output import Output
-from flowerbed.local.layout import StateFolder
-from flowerbed.local.runtime import LocalRuntime
 from flowerbed.runs.history import state
 from flowerbed.runs.records import Phase, RunRecord
+from flowerbed.runs.runtime import Runtime
 from flowerbed.runs.table import round_line, rows
 
 POLL_SECONDS = 0.1
 
 
-def follow(out: Output, runtime: LocalRuntime, number: int, *, interrupted: Callable[[], int], stop: bool) -> RunRecord:
+def follow(out: Output, runtime: Runtime, number: int, *, interrupted: Callable[[], int], stop: bool) -> RunRecord:
     """Show a run's progress until it has its verdict, or until Ctrl-C; return it.
 
     Parameters
@@ -28,7 +27,7 @@ def follow(out: Output, runtime: LocalRuntime, number: int, *, interrupted: Call
     stopping = False
     shown_rounds = 0
     shown_phase: Phase | None = None
-    after = runtime.store.last_event()
+    after = runtime.last_event()
     with out.working(f"run {number}: submitted"):
         while True:
             record = runtime.run(number)
@@ -60,8 +59,8 @@ def follow(out: Output, runtime: LocalRuntime, number: int, *, interrupted: Call
             time.sleep(POLL_SECONDS)
 
 
-def show_run(out: Output, record: RunRecord, folder: StateFolder) -> None:
-    """Show a run as a whole: a table of its rounds, the verdict with its reason, and the places."""
+def show_run(out: Output, record: RunRecord, *, log: str) -> None:
+    """Show a run as a whole: a table of its rounds, the verdict with its reason, and where the log is."""
     out.data("run", record)
     if record.rounds:
         out.say()
@@ -72,6 +71,6 @@ def show_run(out: Output, record: RunRecord, folder: StateFolder) -> None:
         out.say(record.detail.rstrip())
     out.say()
     out.say(f"Run {record.number} {state(record)}" + (f": {record.reason}" if record.reason else ""))
-    out.say(f"  log      {folder.run(record.number) / 'serverapp.log'}")
+    out.say(f"  log      {log}")
     if record.results:
         out.say(f"  results  {record.results}")

@@ -4,27 +4,43 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flowerbed.cli.options import Json, Where
+from flowerbed.cli.options import LOCAL, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
 from flowerbed.cli.place import runtime_at
 from flowerbed.runs.history import line
 from flowerbed.runs.runtime import FederationStatus
 
 
-def status(*, file: Where = Path(), json: Json = False) -> int:
+def status(*, file: Where = Path(), on: On = LOCAL, json: Json = False) -> int:
     """Show what is running, as it was last observed.
 
     The exit status is 0 when the federation is ready and 1 when it is not.
     """
     out = Output(as_json=json)
+    asked, context = kubernetes_context(on)
+    if asked:
+        from flowerbed.cli import on_kubernetes
+
+        return on_kubernetes.status(out, file, context)
     runtime = runtime_at(file)
     found = runtime.status() if runtime.folder.database.exists() else FederationStatus(runtime.name, "", "down")
+    return show_status(out, found, held=f"supervised by process {found.supervisor_pid}" if found.supervisor_pid else "")
+
+
+def show_status(out: Output, found: FederationStatus, *, held: str) -> int:
+    """Show a status; return the exit status that tells whether it is ready.
+
+    Parameters
+    ----------
+    held : str
+        By whom, or where, it is held up; empty if it is not.
+    """
     out.data("status", found)
     out.say(f"{found.name}: {found.state}" + (f", Flower {found.flower}" if found.flower else ""))
-    if found.supervisor_pid is not None:
+    if held and found.components:
         out.say(
             f"{found.nodes_online} of {found.nodes_expected} SuperNodes online, {found.superexecs_connected} of"
-            f" {found.superexecs_expected} SuperExecs connected; supervised by process {found.supervisor_pid}"
+            f" {found.superexecs_expected} SuperExecs connected; {held}"
         )
     if found.reason and found.state != "degraded":  # then the line above says it
         out.say(found.reason)

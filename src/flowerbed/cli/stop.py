@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flowerbed.cli.options import Json, Where
+from flowerbed.cli.options import LOCAL, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
 from flowerbed.cli.place import runtime_at
 from flowerbed.runs.history import state
@@ -12,7 +12,7 @@ from flowerbed.runs.names import resolve_run
 from flowerbed.runs.records import Phase
 
 
-def stop(run: str, /, *, file: Where = Path(), json: Json = False) -> None:
+def stop(run: str, /, *, file: Where = Path(), on: On = LOCAL, json: Json = False) -> None:
     """Stop a run.
 
     Parameters
@@ -21,6 +21,12 @@ def stop(run: str, /, *, file: Where = Path(), json: Json = False) -> None:
         The run's number, Flower's id of it, or `latest`.
     """
     out = Output(as_json=json)
+    asked, context = kubernetes_context(on)
+    if asked:
+        from flowerbed.cli import on_kubernetes
+
+        on_kubernetes.stop(out, file, context, run)
+        return
     runtime = runtime_at(file)
     record = resolve_run(run, runtime.runs())
     finished = runtime.run(record.number).phase is Phase.FINISHED

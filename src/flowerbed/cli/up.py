@@ -10,8 +10,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from flowerbed.cli.interrupts import until_interrupted
-from flowerbed.cli.options import FlowerVersion, Json, Where
+from flowerbed.cli.options import LOCAL, FlowerVersion, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
+from flowerbed.errors import UsageError
 from flowerbed.local.prepare import prepare
 from flowerbed.local.runtime import LocalRuntime, only_one_verb
 from flowerbed.local.source import find
@@ -22,19 +23,33 @@ def up(
     file: Where = Path(),
     detach: Annotated[bool, Parameter(name=["--detach", "-d"], negative="")] = False,
     flower: FlowerVersion = None,
+    on: On = LOCAL,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    force_conflicts: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> int:
-    """Start a federation on this machine and return when it is observed ready.
+    """Start a federation, on this machine or in a cluster, and return when it is observed ready.
 
     Ready means that the SuperLink knows every SuperNode as online and that every SuperExec is connected.
-    Run again, it changes only what the file changes. In the foreground it stays until Ctrl-C.
+    Run again, it changes only what the file changes. On this machine, in the foreground, it stays until Ctrl-C.
 
     Parameters
     ----------
     detach
-        Return once it is ready, and leave it running.
+        Return once it is ready, and leave it running. In a cluster it always does.
+    dry_run
+        With `--on kubernetes`: show as a diff what would change, as the API server sees it, and change nothing.
+    force_conflicts
+        With `--on kubernetes`: take over fields that another field manager owns, instead of refusing.
     """
     out = Output(as_json=json)
+    asked, context = kubernetes_context(on)
+    if asked:
+        from flowerbed.cli import on_kubernetes
+
+        return on_kubernetes.up(out, file, context, flower=flower, dry_run=dry_run, force=force_conflicts)
+    if dry_run or force_conflicts:
+        raise UsageError("--dry-run and --force-conflicts need --on kubernetes", where="up")
     source = find(file)
     with out.working("preparing"):
         prepared = prepare(source, flower=flower, progress=out.step)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 from pathlib import Path
 
 from flowerbed.errors import PortTaken
+from flowerbed.flower.inside import inside_proc
 from flowerbed.processes import LINUX
 
 LOOPBACK = "127.0.0.1"
-_ESTABLISHED = "01"
-_LISTEN = "0A"
 
 
 def is_free(port: int) -> bool:
@@ -73,34 +71,7 @@ def connected_to(pids: list[int], port: int) -> bool:
     """Tell whether one of the processes holds an established connection to a loopback port."""
     if not LINUX:
         return any(_lsof("-a", "-p", str(pid), f"-iTCP:{port}", "-sTCP:ESTABLISHED") for pid in pids)
-    inodes = {inode for remote, state, inode in _tcp_table(remote=True) if state == _ESTABLISHED and remote == port}
-    return bool(inodes) and any(inodes & socket_inodes(pid) for pid in pids)
-
-
-def _tcp_table(*, remote: bool) -> list[tuple[int, str, str]]:
-    rows = []
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            lines = Path(table).read_text(encoding="ascii").splitlines()[1:]
-        except OSError:
-            continue
-        for line in lines:
-            fields = line.split()
-            rows.append((int(fields[2 if remote else 1].rpartition(":")[2], 16), fields[3], fields[9]))
-    return rows
-
-
-def socket_inodes(pid: int) -> set[str]:
-    """Return the sockets that a process holds, as `/proc/net/tcp` numbers them (Linux)."""
-    inodes = set()
-    try:
-        for descriptor in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208 - names only, and many of them
-            target = os.readlink(f"/proc/{pid}/fd/{descriptor}")  # noqa: PTH115
-            if target.startswith("socket:["):
-                inodes.add(target[8:-1])
-    except OSError:  # the process is gone, or one of its descriptors
-        pass
-    return inodes
+    return inside_proc.connected(pids, port)
 
 
 def _lsof(*arguments: str) -> list[str]:
@@ -115,11 +86,11 @@ def _lsof(*arguments: str) -> list[str]:
 def _listener(port: int) -> str | None:
     if not LINUX:
         return next(iter(_lsof(f"-iTCP:{port}", "-sTCP:LISTEN")), None)
-    wanted = {inode for local, state, inode in _tcp_table(remote=False) if state == _LISTEN and local == port}
+    wanted = inside_proc.listeners(port)
     if not wanted:
         return None
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and wanted & socket_inodes(int(entry.name)):
+        if entry.name.isdigit() and wanted.intersection(inside_proc.sockets(int(entry.name)) or ()):
             name = (entry / "comm").read_text(encoding="utf-8", errors="replace").strip()
             return f"{entry.name} ({name})"
     return None

@@ -100,6 +100,10 @@ class LocalRuntime:
         """Return the events numbered above `after`."""
         yield from self.store.events(after)
 
+    def last_event(self) -> int:
+        """Return the number of the newest event."""
+        return self.store.last_event()
+
     def runs(self) -> list[RunRecord]:
         """Return every run of history, oldest first."""
         return self.store.runs()

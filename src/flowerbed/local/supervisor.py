@@ -25,6 +25,7 @@ from typing import Any, BinaryIO
 from flowerbed import processes
 from flowerbed.environments.environment import hold
 from flowerbed.errors import FlowerbedError
+from flowerbed.flower.inside.wedge import Marks
 from flowerbed.local import logs
 from flowerbed.local.backoff import Backoff
 from flowerbed.local.client import ClientError, ControlClient
@@ -34,7 +35,6 @@ from flowerbed.local.observe import Observer
 from flowerbed.local.plan import Plan, PlannedUnit
 from flowerbed.local.store import Store
 from flowerbed.local.unit import UnitRunner
-from flowerbed.local.wedge import Marks
 from flowerbed.local.work import WorkWatcher
 from flowerbed.topology.model import SUPERLINK, Role
 

@@ -6,10 +6,10 @@ import time
 from collections.abc import Mapping
 
 from flowerbed import processes
+from flowerbed.flower.inside.wedge import WORKER, Marks, Watch
 from flowerbed.local import logs
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.unit import Report, UnitRunner
-from flowerbed.local.wedge import WORKER, Marks, Watch
 from flowerbed.topology.model import Role
 
 

@@ -1,10 +1,9 @@
-"""The one interface that every runtime offers to the verbs: local processes now, a cluster next."""
+"""The one interface that every runtime offers to the verbs: local processes, or a cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 from flowerbed.runs.records import RunRecord
@@ -88,7 +87,7 @@ class Event:
     at : float
         Unix time in seconds.
     kind : str
-        ``supervisor``, ``unit``, ``crash-loop``, ``ready``, ``run``, ``wedge``.
+        ``supervisor``, ``unit``, ``crash-loop``, ``ready``, ``run``, ``wedge``; on Kubernetes also ``apply``.
     subject : str
         The component, unit or run that it is about.
     message : str
@@ -110,11 +109,8 @@ class Runtime(Protocol):
     def events(self, *, after: int = 0) -> Iterator[tuple[int, Event]]:
         """Return the events with a number above `after`, oldest first, with their numbers."""
 
-    def submit(self, app: Path, config: dict[str, object], *, timeout: float | None = None) -> int:
-        """Submit the app in a folder; return the run's number once the SuperLink has taken it.
-
-        `timeout` is in seconds from submission; a run that takes longer is stopped and judged ``timed out``.
-        """
+    def last_event(self) -> int:
+        """Return the number of the newest event."""
 
     def run(self, number: int) -> RunRecord:
         """Return a run as it is now known."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 
-from flowerbed.spec.finding import Finding, Path
+from flowerbed.spec.finding import Finding, Path, dotted
+from flowerbed.spec.quantity import amount
 from flowerbed.spec.values import NAME_LENGTH
 
 INCONSISTENT = "flowerbed.inconsistent"
 """The type of pydantic's error for a broken rule; the file's reader looks for these by itself, to place each."""
 
 # The longest name that is made from both is FEDERATION-POOL-9999-superexec, a DNS label of at most 63.
+# On Kubernetes FEDERATION-POOL is a StatefulSet's name, and that with eleven more characters a label: it fits as well.
 _LONGEST_PAIR = 63 - len("-") - len("-9999-superexec")
+_LONGEST_LABEL = 63
 
 
 def inconsistencies(data: object) -> Iterator[Finding]:
@@ -41,6 +45,31 @@ def inconsistencies(data: object) -> Iterator[Finding]:
                 f"at most {_LONGEST_PAIR} fit into a component's DNS name",
                 "shorten either name",
             )
+    yield from _quickstart_names(data)
+    yield from _ports(data)
+    yield from _resources(data, ("spec", "superlink"))
+    for path in (("spec", "serverapp"), *(("spec", "supernodes", index) for index in range(_length(pools)))):
+        yield from _resources(data, path)
+        yield from _volumes(data, path)
+
+
+def _quickstart_names(data: object) -> Iterator[Finding]:
+    """Check the longest name that only ``layout: Quickstart`` makes: FEDERATION-superexec-clientapp-PARTITION."""
+    name, pools = _get(data, "metadata", "name"), _get(data, "spec", "supernodes")
+    if not isinstance(name, str) or len(name) > NAME_LENGTH or _get(data, "spec", "layout") != "Quickstart":
+        return
+    counts = [_get(pools, index, "replicas") for index in range(_length(pools))]
+    total = sum(count if isinstance(count, int) else 1 for count in counts)
+    rest = len(f"-superexec-clientapp-{max(total - 1, 0)}")
+    if len(name) + rest > _LONGEST_LABEL:
+        yield Finding(
+            ("metadata", "name"),
+            f"is {len(name)} characters long; with {total} SuperNodes and layout: Quickstart at most "
+            f"{_LONGEST_LABEL - rest} fit into the names that are made from it",
+        )
+
+
+def _ports(data: object) -> Iterator[Finding]:
     ports = _get(data, "spec", "superlink", "ports")
     numbers: dict[int, str] = {}
     for port, number in ports.items() if isinstance(ports, Mapping) else ():
@@ -50,7 +79,46 @@ def inconsistencies(data: object) -> Iterator[Finding]:
             )
 
 
-def _get(data: object, *keys: str) -> object:
-    for key in keys:
-        data = data.get(key) if isinstance(data, Mapping) else None
+def _resources(data: object, path: Path) -> Iterator[Finding]:
+    requests, limits = (_get(data, *path, "resources", kind) for kind in ("requests", "limits"))
+    if not isinstance(requests, Mapping) or not isinstance(limits, Mapping):
+        return
+    for name in requests.keys() & limits.keys():
+        asked, most = _amount(requests[name]), _amount(limits[name])
+        if asked is not None and most is not None and asked > most:
+            yield Finding(
+                (*path, "resources", "requests", name), f"{requests[name]} is more than the limit, {limits[name]}"
+            )
+
+
+def _volumes(data: object, path: Path) -> Iterator[Finding]:
+    volumes = _get(data, *path, "volumes")
+    for key, what in (("name", "name"), ("mountPath", "place")):
+        first: dict[str, int] = {}
+        for index in range(_length(volumes)):
+            value = _get(volumes, index, key)
+            if isinstance(value, str) and first.setdefault(value.rstrip("/"), index) != index:
+                yield Finding(
+                    (*path, "volumes", index, key),
+                    f'"{value}" is already the {what} of {dotted(path)}.volumes[{first[value.rstrip("/")]}]',
+                )
+
+
+def _amount(quantity: object) -> Decimal | None:
+    try:
+        return amount(str(quantity))
+    except ValueError:
+        return None
+
+
+def _length(items: object) -> int:
+    return len(items) if isinstance(items, Sequence) and not isinstance(items, str) else 0
+
+
+def _get(data: object, *steps: str | int) -> object:
+    for step in steps:
+        if isinstance(step, int):
+            data = data[step] if isinstance(data, Sequence) and step < _length(data) else None
+        else:
+            data = data.get(step) if isinstance(data, Mapping) else None
     return data

@@ -8,18 +8,30 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from flowerbed.spec.consistency import INCONSISTENT, inconsistencies
 from flowerbed.spec.finding import dotted
+from flowerbed.spec.kubernetes import (
+    EnvFromSource,
+    ObjectReference,
+    PullPolicy,
+    Resources,
+    Results,
+    Storage,
+    TlsMode,
+    Volume,
+)
+from flowerbed.spec.kubernetes_values import ImageReference
+from flowerbed.spec.section import Section
 from flowerbed.spec.values import (
     Duration,
     Environment,
     FlowerRelease,
     Name,
     Namespace,
+    NodeAuth,
     NodeConfig,
     ObjectLabels,
     PoolName,
@@ -34,19 +46,6 @@ API_VERSION: Final = "flowerbed.dev/v1alpha1"
 KIND: Final = "Federation"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        use_attribute_docstrings=True,
-        field_title_generator=lambda name, _: to_camel(name),
-    )
-
-
 class Layout(StrEnum):
     """Which components live and die together."""
 
@@ -54,7 +53,7 @@ class Layout(StrEnum):
     QUICKSTART = "Quickstart"
 
 
-class Metadata(_Section):
+class Metadata(Section):
     """What the federation is called."""
 
     name: Name
@@ -67,17 +66,23 @@ class Metadata(_Section):
     """Labels for everything that is made from this file."""
 
 
-class App(_Section):
+class App(Section):
     """The Flower App that the federation runs."""
 
     path: Annotated[str, Field(min_length=1)] = "."
     """The app's folder, with a pyproject.toml that has [tool.flwr.app]; relative to this file."""
 
-    image: Annotated[str, Field(min_length=1)] | None = None
-    """The container image with the app's dependencies; Kubernetes only."""
+    image: ImageReference | None = None
+    """The container image with the app's dependencies and Flower's programs; Kubernetes only."""
+
+    image_pull_policy: Annotated[PullPolicy, Field(strict=False)] | None = None
+    """When the image is pulled; Kubernetes only. Default: Kubernetes' own."""
+
+    image_pull_secrets: Annotated[tuple[ObjectReference, ...], Field(strict=False)] = ()
+    """Secrets for the images' registries; Kubernetes only."""
 
 
-class SuperNodePool(_Section):
+class SuperNodePool(Section):
     """SuperNodes that are alike, named NAME-0, NAME-1 and so on."""
 
     name: PoolName
@@ -92,8 +97,17 @@ class SuperNodePool(_Section):
     env: Environment = Field(default_factory=dict)
     """Environment variables for the pool's ClientApps."""
 
+    env_from: Annotated[tuple[EnvFromSource, ...], Field(strict=False)] = ()
+    """More environment variables, from Secrets and ConfigMaps; Kubernetes only."""
 
-class SuperLinkPorts(_Section):
+    volumes: Annotated[tuple[Volume, ...], Field(strict=False)] = ()
+    """Volumes, each with the path where it is mounted; Kubernetes only."""
+
+    resources: Resources = Resources()
+    """What a Pod asks for and gets at most; Kubernetes only. What is not given has a default."""
+
+
+class SuperLinkPorts(Section):
     """Fixed port numbers on this machine; a port that is not given is found free."""
 
     api: PortNumber | None = None
@@ -109,21 +123,59 @@ class SuperLinkPorts(_Section):
     """The API that the ServerApp's SuperExec dials."""
 
 
-class SuperLink(_Section):
+class SuperLink(Section):
     """Settings of the SuperLink."""
 
     ports: SuperLinkPorts = SuperLinkPorts()
     """Fixed port numbers for the local runtime."""
 
+    image: ImageReference | None = None
+    """The SuperLink's image; Kubernetes only. Default: flwr/superlink in the release."""
 
-class ServerApp(_Section):
+    resources: Resources = Resources()
+    """What the Pod asks for and gets at most; Kubernetes only. What is not given has a default."""
+
+    storage: Storage = Storage()
+    """The claim for the SuperLink's database; Kubernetes only."""
+
+
+class ServerApp(Section):
     """Settings of the ServerApp's side."""
 
     env: Environment = Field(default_factory=dict)
     """Environment variables for the ServerApp."""
 
+    env_from: Annotated[tuple[EnvFromSource, ...], Field(strict=False)] = ()
+    """More environment variables, from Secrets and ConfigMaps; Kubernetes only."""
 
-class RunSettings(_Section):
+    volumes: Annotated[tuple[Volume, ...], Field(strict=False)] = ()
+    """Volumes, each with the path where it is mounted; Kubernetes only."""
+
+    resources: Resources = Resources()
+    """What a Pod asks for and gets at most; Kubernetes only. What is not given has a default."""
+
+    results: Results = Results()
+    """Where results go; Kubernetes only."""
+
+
+class Tls(Section):
+    """TLS between Flower's programs."""
+
+    mode: Annotated[TlsMode, Field(strict=False)] = TlsMode.DISABLED
+    """Disabled: none; the only choice so far."""
+
+
+class Security(Section):
+    """How the federation protects itself."""
+
+    tls: Tls = Tls()
+    """TLS between Flower's programs."""
+
+    node_auth: NodeAuth = False
+    """Whether SuperNodes must prove who they are; only false so far."""
+
+
+class RunSettings(Section):
     """Defaults of each run; the command line goes before them."""
 
     config: RunConfig = Field(default_factory=dict)
@@ -138,7 +190,7 @@ class RunSettings(_Section):
         return None if self.timeout is None else duration_seconds(self.timeout)
 
 
-class FederationSpec(_Section):
+class FederationSpec(Section):
     """What the federation is made of."""
 
     flower: FlowerRelease | None = None
@@ -162,6 +214,9 @@ class FederationSpec(_Section):
     serverapp: ServerApp = ServerApp()
     """Settings of the ServerApp's side."""
 
+    security: Security = Security()
+    """How the federation protects itself."""
+
     run: RunSettings = RunSettings()
     """Defaults of each run."""
 
@@ -171,7 +226,7 @@ class FederationSpec(_Section):
         return sum(pool.replicas for pool in self.supernodes)
 
 
-class Federation(_Section):
+class Federation(Section):
     """A Flower federation: one SuperLink, pools of SuperNodes, and the app that they run."""
 
     api_version: Literal["flowerbed.dev/v1alpha1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, get_args, get_origin
 
 from pydantic import BaseModel
@@ -85,7 +86,7 @@ def _translate(error: ErrorDetails, document: Document) -> Iterator[Problem]:
             yield problem_at(document, Finding(path, f"is {found(error['input'])}", f"write {path[-1]}: {wanted}"))
         case "enum":
             values = str(context["expected"]).replace("'", "")
-            guess = nearest(str(error["input"]), values.split(" or "))
+            guess = nearest(str(error["input"]), re.split(", | or ", values))
             yield problem_at(
                 document,
                 Finding(path, f"wanted {values}, found {found(error['input'])}", f"write {guess}" if guess else None),

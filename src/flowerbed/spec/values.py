@@ -30,6 +30,7 @@ _OBJECT_LABEL_PREFIX = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _RELEASE = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}(\.[0-9]{1,4})?")
 _PYTHON = re.compile(r"3\.[0-9]{1,2}")
 _DURATION = re.compile(r"(?=[0-9])(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
+_OWN_LABELS = frozenset({"app.kubernetes.io", "flowerbed.dev"})
 _FILLED_IN = frozenset({"partition-id", "num-partitions"})
 
 
@@ -169,10 +170,18 @@ def _environment_name(text: str) -> str:
     return text
 
 
+def _node_auth(value: object) -> object:
+    if value is True:
+        raise fault("SuperNodes cannot be made to prove who they are yet", "write nodeAuth: false")
+    return value
+
+
 def _object_label(text: str) -> str:
     prefix, slash, name = text.rpartition("/")
     if (slash and not _OBJECT_LABEL_PREFIX.fullmatch(prefix)) or not _OBJECT_LABEL_NAME.fullmatch(name):
         raise fault(f"{found(text)} is not a label's key", "as Kubernetes has them, for example example.org/team")
+    if prefix in _OWN_LABELS:
+        raise fault("is set by Flowerbed", "remove it, or use a prefix of your own: example.org/team")
     return text
 
 
@@ -210,6 +219,8 @@ Duration: TypeAlias = Annotated[
     AfterValidator(_duration),
     _text_schema(re.compile(r"(?=.*[1-9])([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?")),
 ]
+
+NodeAuth: TypeAlias = Annotated[bool, AfterValidator(_node_auth), WithJsonSchema({"type": "boolean", "const": False})]
 
 ConfigKey: TypeAlias = Annotated[str, AfterValidator(_config_key)]
 NodeConfigKey: TypeAlias = Annotated[str, AfterValidator(_node_config_key)]

@@ -9,7 +9,7 @@ from flowerbed.flower.release import Minor
 from flowerbed.flower.values import Address
 from flowerbed.spec.model import Federation, Layout, SuperNodePool
 from flowerbed.spec.run_config import ConfigValue
-from flowerbed.topology.model import SUPERLINK, Component, Role, Topology, Unit
+from flowerbed.topology.model import PARTITION_ID, SUPERLINK, Component, Pool, Role, Topology, Unit
 
 SERVERAPP_SUPEREXEC = "superexec-serverapp"
 
@@ -24,7 +24,19 @@ def build(federation: Federation, contract: ReleaseContract, minor: Minor) -> To
     without the other wedges (measured on 1.22 and 1.4x); the SuperLink and the ServerApp's SuperExec are
     not, because a run survives the loss of the first and never of the second.
     """
-    total = sum(pool.replicas for pool in federation.spec.supernodes)
+    total = federation.spec.supernode_count
+    units = list(server_units(federation, contract, minor))
+    partition = 0
+    for pool in federation.spec.supernodes:
+        for ordinal in range(pool.replicas):
+            name = f"{pool.name}-{ordinal}"
+            units.extend(_supernode_units(federation, pool, name, str(partition), total, contract, minor))
+            partition += 1
+    return Topology(federation.metadata.name, tuple(units))
+
+
+def server_units(federation: Federation, contract: ReleaseContract, minor: Minor) -> tuple[Unit, Unit]:
+    """Return the units of the server's side: the SuperLink's and that of the ServerApp's SuperExec."""
     superlink = _component(SUPERLINK, Role.SUPERLINK, contract.superlink(minor))
     serverapp = _component(
         SERVERAPP_SUPEREXEC,
@@ -32,13 +44,22 @@ def build(federation: Federation, contract: ReleaseContract, minor: Minor) -> To
         contract.serverapp_superexec(minor, superlink=SUPERLINK),
         env=federation.spec.serverapp.env,
     )
-    units = [Unit(SUPERLINK, (superlink,)), Unit(SERVERAPP_SUPEREXEC, (serverapp,), after=(SUPERLINK,))]
-    partition = 0
+    return Unit(SUPERLINK, (superlink,)), Unit(SERVERAPP_SUPEREXEC, (serverapp,), after=(SUPERLINK,))
+
+
+def pools(federation: Federation, contract: ReleaseContract, minor: Minor) -> tuple[Pool, ...]:
+    """Return the pools of a federation, for a runtime that counts a pool's SuperNodes by itself.
+
+    ``partition-id`` of a SuperNode is the pool's first one plus the SuperNode's ordinal: the same as `build` gives.
+    """
+    total = federation.spec.supernode_count
+    found: list[Pool] = []
+    first = 0
     for pool in federation.spec.supernodes:
-        for ordinal in range(pool.replicas):
-            units.extend(_supernode_units(federation.spec.layout, pool, ordinal, partition, total, contract, minor))
-            partition += 1
-    return Topology(federation.metadata.name, tuple(units))
+        units = _supernode_units(federation, pool, pool.name, PARTITION_ID, total, contract, minor)
+        found.append(Pool(pool.name, pool.replicas, first, tuple(units)))
+        first += pool.replicas
+    return tuple(found)
 
 
 def node_config_argument(config: dict[str, ConfigValue]) -> str:
@@ -47,20 +68,19 @@ def node_config_argument(config: dict[str, ConfigValue]) -> str:
 
 
 def _supernode_units(
-    layout: Layout,
+    federation: Federation,
     pool: SuperNodePool,
-    ordinal: int,
-    partition: int,
+    name: str,
+    partition: str,
     total: int,
     contract: ReleaseContract,
     minor: Minor,
 ) -> list[Unit]:
-    name = f"{pool.name}-{ordinal}"
-    config: dict[str, ConfigValue] = {"partition-id": partition, "num-partitions": total, **pool.node_config}
+    config = f"partition-id={partition} num-partitions={total} {node_config_argument(pool.node_config)}".rstrip()
     supernode = _component(
         name,
         Role.SUPERNODE,
-        contract.supernode(minor, superlink=SUPERLINK, node_config=node_config_argument(config)),
+        contract.supernode(minor, superlink=SUPERLINK, node_config=config),
         env=pool.env,
     )
     superexec = _component(
@@ -69,7 +89,7 @@ def _supernode_units(
         contract.clientapp_superexec(minor, supernode=name),
         env=pool.env,
     )
-    if layout is Layout.COLOCATED:
+    if federation.spec.layout is Layout.COLOCATED:
         return [Unit(name, (supernode, superexec), after=(SUPERLINK,))]
     return [Unit(name, (supernode,), after=(SUPERLINK,)), Unit(superexec.name, (superexec,), after=(name,))]
 
@@ -93,5 +113,6 @@ def _toml(value: ConfigValue) -> str:
     if isinstance(value, str):
         # Flower splits the pairs before TOML reads them, and takes any quotation mark for a value's end.
         quoted = json.dumps(value, ensure_ascii=False)[1:-1]
-        return '"' + quoted.replace('\\"', "\\u0022").replace("\x7f", "\\u007f") + '"'
+        quoted = quoted.replace('\\"', "\\u0022").replace("\x7f", "\\u007f")
+        return '"' + quoted.replace(PARTITION_ID, PARTITION_ID.replace("{", "\\u007b")) + '"'
     return repr(value)

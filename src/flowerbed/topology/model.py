@@ -71,6 +71,33 @@ class Unit:
     after: tuple[str, ...] = ()
 
 
+PARTITION_ID = "{partition-id}"
+"""Stands in a pool's arguments for the partition id of whichever of its SuperNodes it is."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """All SuperNodes of one pool, described once.
+
+    Parameters
+    ----------
+    name : str
+        The pool's name.
+    replicas : int
+        How many SuperNodes it has.
+    first_partition : int
+        The partition id of its first one; each further one has the next.
+    units : tuple of Unit
+        Those of one SuperNode, named as if it were the only one: ``hospital``, ``hospital-superexec``.
+        `PARTITION_ID` stands for the partition id.
+    """
+
+    name: str
+    replicas: int
+    first_partition: int
+    units: tuple[Unit, ...]
+
+
 @dataclass(frozen=True)
 class Topology:
     """All units of a federation.

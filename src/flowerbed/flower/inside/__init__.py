@@ -21,3 +21,20 @@ def launchers() -> dict[str, Path]:
         "flower-superexec": launcher,
         "flwr-serverapp": _HERE / "serverapp_launcher.py",
     }
+
+
+def control_client() -> tuple[Path, ...]:
+    """Return the control client's files, its main module first: they can be sent to where it shall run."""
+    return (CLIENT, _HERE / "inside_control.py", _HERE / "inside_fab.py")
+
+
+def in_pods() -> dict[str, Path]:
+    """Return the scripts that run in a federation's Pods: file name → file."""
+    names = (
+        *("unit.py", "unit_options.py", "wedge.py"),
+        *("inside_health.py", "inside_proc.py", "inside_programs.py", "inside_ready.py"),
+        *("submit.py", "inside_inbox.py"),
+        *("client.py", "inside_control.py", "inside_fab.py"),
+        *("launcher.py", "serverapp_launcher.py"),
+    )
+    return {name: _HERE / name for name in names if (_HERE / name).exists()}

@@ -81,6 +81,32 @@ class RequestError(Exception):
         return {"code": self.code, "message": self.message}
 
 
+def submit(control: inside_control.Control, app: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """Build the FAB of a folder and start a run of it; return what the answer to `submit` holds.
+
+    Raises
+    ------
+    RequestError
+        If the folder is no app, or the config is not one for it.
+    inside_control.ControlError
+        If the SuperLink does not take it.
+    """
+    try:
+        fab = inside_fab.build(app)
+    except inside_fab.AppError as problem:
+        raise RequestError("bad-app", problem.message) from problem
+    if (problem_in_config := inside_fab.config_problem(config, fab.config)) is not None:
+        raise RequestError("bad-config", problem_in_config)
+    return {
+        "run": control.start_run(fab.content, fab.hash, config),
+        "fab_hash": fab.hash,
+        "fab_id": fab.id,
+        "fab_version": fab.version,
+        "fab_files": fab.files,
+        "fab_size": len(fab.content),
+    }
+
+
 class Outbox:
     """Standard output, one message per line, from any thread."""
 
@@ -97,6 +123,16 @@ class Outbox:
                     rest = rest[os.write(self._descriptor, rest) :]
         except OSError:
             os._exit(0)
+
+
+def take_standard_output() -> Outbox:
+    """Keep standard output for messages: whatever Flower prints goes to standard error, and it is told to be quiet."""
+    outbox = Outbox(os.dup(1))
+    os.dup2(2, 1)
+    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+    os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    return outbox
 
 
 class Follower(threading.Thread):
@@ -224,22 +260,7 @@ class Client:
         return {"flwr": metadata.version("flwr"), "python": platform.python_version()}
 
     def _submit(self, request: dict[str, Any]) -> dict[str, Any]:
-        control = self._control.result()
-        config = dict(request.get("config") or {})
-        try:
-            fab = inside_fab.build(Path(str(request["app"])))
-        except inside_fab.AppError as problem:
-            raise RequestError("bad-app", problem.message) from problem
-        if (problem_in_config := inside_fab.config_problem(config, fab.config)) is not None:
-            raise RequestError("bad-config", problem_in_config)
-        return {
-            "run": control.start_run(fab.content, fab.hash, config),
-            "fab_hash": fab.hash,
-            "fab_id": fab.id,
-            "fab_version": fab.version,
-            "fab_files": fab.files,
-            "fab_size": len(fab.content),
-        }
+        return submit(self._control.result(), Path(str(request["app"])), dict(request.get("config") or {}))
 
     def _stop(self, request: dict[str, Any]) -> dict[str, bool]:
         control, run = self._control.result(), _run_id(request)
@@ -285,12 +306,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started us
-    outbox = Outbox(os.dup(1))
-    os.dup2(2, 1)  # whatever Flower prints is no message
-    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
-    os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-
+    outbox = take_standard_output()
     if arguments.expire_nodes and arguments.database is not None and arguments.database.exists():
         try:
             inside_control.expire_nodes(arguments.database)

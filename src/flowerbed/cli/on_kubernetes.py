@@ -1,0 +1,309 @@
+"""The verbs with ``--on kubernetes``: what the command modules do locally, on a federation in a cluster."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from flowerbed.cli.interrupts import until_interrupted
+from flowerbed.cli.output import Output
+from flowerbed.cli.show import follow as follow_run
+from flowerbed.cli.show import show_run
+from flowerbed.errors import UnknownRunError, UsageError
+from flowerbed.flower.releases import Row
+from flowerbed.flower.staging import stage
+from flowerbed.kubernetes.cluster import Cluster
+from flowerbed.kubernetes.living import container_statuses, name
+from flowerbed.kubernetes.opening import Opened, open_file
+from flowerbed.kubernetes.results import fetch
+from flowerbed.kubernetes.runtime import KubernetesRuntime
+from flowerbed.runs.history import HEADINGS, row, state
+from flowerbed.runs.names import resolve_run
+from flowerbed.runs.records import Phase
+from flowerbed.spec.app import check_run_config
+from flowerbed.spec.run_config import parse_config_arguments
+from flowerbed.spec.values import duration_seconds
+from flowerbed.spec.words import nearest
+
+PREFIXES = ("supernode", "superexec")
+"""How the lines of a unit's two programs begin in its Pod's log."""
+
+
+@contextmanager
+def opened(place: Path, context: str | None, *, app: Path | None = None) -> Iterator[tuple[Opened, KubernetesRuntime]]:
+    """Open a federation file and its runtime in the cluster."""
+    found = open_file(place, app=app)
+    cluster = Cluster.connect(context)
+    namespace = found.federation.metadata.namespace or cluster.default_namespace
+    runtime = KubernetesRuntime(cluster, found.name, namespace)
+    try:
+        yield found, runtime
+    finally:
+        runtime.close()
+        cluster.close()
+
+
+def up(out: Output, place: Path, context: str | None, *, flower: str | None, dry_run: bool, force: bool) -> int:
+    """Apply the file and return when the federation is observed ready."""
+    with opened(place, context) as (found, runtime):
+        release = found.row(flower)
+        wanted = found.objects(release, runtime.namespace)
+        if dry_run:
+            difference = runtime.preview(wanted, force=force)
+            out.data("diff", {"changes": bool(difference), "diff": difference})
+            out.say(difference.rstrip() or "Nothing would change.")
+            return 0
+        with until_interrupted() as interrupted, out.working("applying"):
+            runtime.up(wanted, release, watch=out.event, interrupted=interrupted, force=force)
+        status = runtime.status()
+        out.data("status", status)
+        out.say(
+            f"{status.name} is ready in the namespace {runtime.namespace}: Flower {status.flower},"
+            f" {status.nodes_online} SuperNodes online, {status.superexecs_connected} SuperExecs connected."
+        )
+        out.say("Run the app with `flowerbed run --on kubernetes`; end with `flowerbed down --on kubernetes`.")
+        return 0 if status.state == "ready" else 1
+
+
+def run(
+    out: Output,
+    place: Path,
+    context: str | None,
+    *,
+    app: Path | None,
+    config: list[str],
+    following: bool,
+    timeout: str | None,
+    strict: bool,
+    flower: str | None,
+    baked: bool,
+) -> int:
+    """Run the app in the cluster, follow it, and judge it."""
+    with opened(place, context, app=app) as (found, runtime):
+        release = found.row(flower)
+        run_config: dict[str, object] = {**found.federation.spec.run.config, **parse_config_arguments(config)}
+        limit = _limit(found, timeout)
+        if found.manifest is not None:
+            check_run_config(found.manifest, run_config)
+        elif not baked:
+            raise UsageError(
+                "there is no app to submit: no pyproject.toml",
+                where=str(found.app),
+                hint="Name the app's folder, or submit what the image holds with --baked.",
+            )
+        if not following and not runtime.is_up():
+            raise UsageError("--no-follow needs a federation that stays up", hint="flowerbed up --on kubernetes")
+        return _run(out, found, runtime, release, run_config, limit, following=following, strict=strict, baked=baked)
+
+
+def _run(
+    out: Output,
+    found: Opened,
+    runtime: KubernetesRuntime,
+    release: Row,
+    config: dict[str, object],
+    limit: float | None,
+    *,
+    following: bool,
+    strict: bool,
+    baked: bool,
+) -> int:
+    fresh = False
+    with until_interrupted() as interrupted:
+        try:
+            if not runtime.serves(release):
+                fresh = not runtime.is_up()
+                with out.working("starting the federation"):
+                    wanted = found.objects(release, runtime.namespace)
+                    runtime.up(wanted, release, watch=out.event, interrupted=interrupted)
+            number = _submit(out, found, runtime, release, config, limit, baked=baked)
+            if not following:
+                out.data("run", runtime.run(number))
+                out.say(f"Run {number} is submitted. See it: flowerbed logs {number} --follow --on kubernetes")
+                return 0
+            record = follow_run(out, runtime, number, interrupted=interrupted, stop=fresh)
+        finally:
+            if fresh:
+                with out.working("taking the federation down"):
+                    runtime.down()
+    record = runtime.run(number) if record.verdict is None else record
+    show_run(out, record, log=f"flowerbed logs {number} --on kubernetes")
+    if record.verdict is None:
+        out.say(f"Run {number} goes on. End it: flowerbed stop {number} --on kubernetes")
+        return 130
+    return record.verdict.exit_code(strict=strict)
+
+
+def _submit(
+    out: Output,
+    found: Opened,
+    runtime: KubernetesRuntime,
+    release: Row,
+    config: dict[str, object],
+    limit: float | None,
+    *,
+    baked: bool,
+) -> int:
+    spec = found.federation.spec.app
+    if baked or found.manifest is None:
+        title = str(found.manifest or spec.image)
+        with out.working("submitting what the image holds"):
+            return runtime.submit_app(release, spec, None, (), config, title=title, timeout=limit)
+    with tempfile.TemporaryDirectory() as beside, out.working("submitting the app"):
+        target = Path(beside) / "app"
+        stage(found.app, target)
+        requirements = found.manifest.requirements or ()
+        return runtime.submit_app(release, spec, target, requirements, config, title=str(found.manifest), timeout=limit)
+
+
+def _limit(found: Opened, timeout: str | None) -> float | None:
+    if timeout is None:
+        return found.federation.spec.run.timeout_seconds
+    seconds = duration_seconds(timeout)
+    if not seconds:
+        raise UsageError(
+            f"{timeout!r} is not a length of time", where="--timeout", hint="For example 90s, 30m or 1h30m."
+        )
+    return seconds
+
+
+def status(out: Output, place: Path, context: str | None) -> int:
+    """Show the federation as the cluster and the SuperLink tell of it."""
+    from flowerbed.cli.status import show_status
+
+    with opened(place, context) as (_, runtime):
+        return show_status(out, runtime.status(), held=f"in the namespace {runtime.namespace}")
+
+
+def runs(out: Output, place: Path, context: str | None, run: str | None) -> None:
+    """Show the history of runs, or one run."""
+    with opened(place, context) as (_, runtime):
+        records = [runtime.settle(record.number) for record in runtime.runs()]
+        if run is not None:
+            record = resolve_run(run, records)
+            show_run(out, record, log=f"flowerbed logs {record.number} --on kubernetes")
+            return
+        for record in records:
+            out.data("run", record)
+        if not records:
+            out.say("There are no runs yet. Start one: flowerbed run --on kubernetes")
+            return
+        out.table(HEADINGS, [row(record) for record in records])
+
+
+def stop(out: Output, place: Path, context: str | None, run: str) -> None:
+    """Stop a run."""
+    with opened(place, context) as (_, runtime):
+        record = resolve_run(run, runtime.runs())
+        finished = record.phase is Phase.FINISHED
+        if not finished:
+            with out.working(f"stopping run {record.number}"):
+                runtime.stop(record.number)
+                record = runtime.wait_finished(record.number)
+        out.data("run", record)
+        out.say(f"run {record.number} {'had already finished' if finished else 'is stopped'}: {state(record)}")
+
+
+def down(out: Output, place: Path, context: str | None, *, volumes: bool) -> None:
+    """Take the federation down."""
+    with opened(place, context) as (_, runtime):
+        with out.working("taking the federation down"):
+            was_up = runtime.down(volumes=volumes, watch=out.event)
+        out.data("down", {"was_up": was_up, "removed": volumes})
+        out.say("The federation is down." if was_up else "The federation was not up.")
+        if volumes:
+            out.say("Its claims and the history of its runs are deleted.")
+
+
+def results(out: Output, place: Path, context: str | None, run: str, into: Path | None) -> None:
+    """Fetch what a run's ServerApp saved."""
+    with opened(place, context) as (found, runtime):
+        record = resolve_run(run, runtime.runs())
+        beside = found.loaded.path.parent / ".flowerbed" / "kubernetes" / runtime.namespace / runtime.federation
+        folder = into if into is not None else beside / "runs" / str(record.number) / "results"
+        with out.working(f"fetching the results of run {record.number}"):
+            fetch(runtime, record, folder)
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        rows = [{"path": str(path), "bytes": path.stat().st_size} for path in files]
+        out.data("results", {"run": record.number, "folder": str(folder), "files": rows})
+        if not files:
+            out.say(f"Run {record.number} saved nothing. A ServerApp saves what it writes to $FLOWERBED_RESULTS.")
+            return
+        out.say(str(folder))
+        out.table(["FILE", "BYTES"], [[str(path.relative_to(folder)), str(path.stat().st_size)] for path in files])
+
+
+def logs(out: Output, place: Path, context: str | None, of: str | None, *, follow: bool) -> None:
+    """Show the log of a component or of a run."""
+    with opened(place, context) as (_, runtime):
+        pods = {runtime.look().short(pod): pod for pod in runtime.look().pods}
+        if of is None:
+            out.table(["LOG", "RESTARTS"], [[short, str(_restarts(pod))] for short, pod in sorted(pods.items())])
+            for short, pod in sorted(pods.items()):
+                out.data("log", {"name": short, "pod": name(pod)})
+            return
+        pod_name, prefix = _pod_of(of, pods)
+        if pod_name is not None:
+            for line in runtime.cluster.logs(pod_name, runtime.namespace, follow=follow):
+                _line(out, line, prefix)
+            return
+        if not of.removeprefix("#").isdigit() and of not in ("latest", "last"):
+            near = nearest(of, pods)
+            raise UsageError(
+                f"there is no component {of!r}" + (f"; did you mean {near!r}?" if near else ""),
+                hint=f"There are: {', '.join(sorted(pods)) or 'none yet'}. Runs go by number, or `latest`.",
+            )
+        _run_log(out, runtime, of, follow=follow)
+
+
+def _run_log(out: Output, runtime: KubernetesRuntime, of: str, *, follow: bool) -> None:
+    record = resolve_run(of, runtime.runs())
+    if record.flower_id is None:
+        raise UnknownRunError(f"run {record.number} was never submitted", hint=record.reason or None)
+    rest, ended, lock = "", threading.Event(), threading.Lock()
+    heard = threading.Event()
+
+    def take(event: dict[str, object]) -> None:
+        nonlocal rest
+        if event["event"] == "log-end":
+            ended.set()
+            return
+        with lock:
+            *lines, rest = (rest + str(event["text"])).split("\n")
+        for line in lines:
+            _line(out, line, "")
+        heard.set()
+
+    runtime.link.follow(record.flower_id, take, lambda: 0.0)
+    runtime.link.ask("hello")
+    if follow:
+        while not ended.wait(1.0):
+            continue
+    else:
+        while not ended.is_set() and heard.wait(1.5):  # what there is comes at once
+            heard.clear()
+    if rest:
+        _line(out, rest, "")
+
+
+def _pod_of(of: str, pods: Mapping[str, Mapping[str, object]]) -> tuple[str | None, str]:
+    """Return the Pod of a component as it is called on either runtime, and how its lines begin there."""
+    if of in pods:
+        return name(pods[of]), ""
+    if of.endswith("-superexec") and of.removesuffix("-superexec") in pods:
+        return name(pods[of.removesuffix("-superexec")]), "superexec | "
+    whole = [short for short in pods if short.startswith(f"{of}-") and of in ("superlink", "superexec-serverapp")]
+    return (name(pods[whole[0]]), "") if whole else (None, "")
+
+
+def _line(out: Output, line: str, prefix: str) -> None:
+    if line.startswith(prefix):
+        out.data("line", {"text": line.removeprefix(prefix)})
+        out.say(line.removeprefix(prefix))
+
+
+def _restarts(pod: Mapping[str, object]) -> int:
+    return sum(int(status.get("restartCount") or 0) for status in container_statuses(pod))

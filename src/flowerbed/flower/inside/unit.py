@@ -1,0 +1,328 @@
+"""The init of a Pod's container: it runs the programs of one unit, and the end of one is the end of all.
+
+::
+
+    python -u unit.py [OPTION …] -- NAME PROGRAM [ARGUMENT …] [-- NAME PROGRAM [ARGUMENT …] …]
+
+Kubernetes restarts single containers, never all those of a Pod. A SuperNode without its SuperExec (or the other way
+round) hangs and is noticed by nobody, so both live in one container, and this is its process 1. It passes on what
+they say, line by line and with the program's name in front where there is more than one; it reaps orphans; it
+notices a SuperNode for which a run waits in vain (`wedge`); it tells a kubelet whether the unit is ready.
+
+=========================== ===========================================================================================
+Option                      Meaning
+=========================== ===========================================================================================
+--health-port PORT          answer ``GET /ready`` and ``GET /live`` there
+--make-folder DIR           make a folder, and those above it, before anything starts (repeatable)
+--first-partition N         ``{partition-id}`` in an argument becomes N plus the number that ends the host's name
+--hostname NAME             a host's name instead of this one's
+--wait-for NAME=HOST:PORT   the program NAME begins when that address answers; see the launcher (repeatable)
+--ready-request DIALECT:PORT       ready when the SuperLink at that port has answered one request (repeatable)
+--ready-connected NAME=HOST:PORT   ready when the program NAME has held a connection to that port (repeatable)
+--ready-listening PORT      ready when something listens on that port (repeatable)
+--taken, --replied, --lost  how the first program, a SuperNode, says that it took a message and was done with it
+--grace SECONDS             how long the programs may take to end before they are killed (20)
+=========================== ===========================================================================================
+
+The exit status is 0 after a SIGTERM or SIGINT, which ends all programs; else that of the program that ended first
+(1 for its 0, 128 + N for a signal, 127 if it cannot be started), or 70 for a wedge. It is 2 for options that make no
+sense. What this itself has to say is a line ``[flowerbed: …]``.
+
+An app process that is at work gets the SIGTERM before the program that started it and before the SuperNode, so
+that newer releases can tell, while there is someone to tell it to, that the task is lost. The program that started it
+is paused meanwhile: it would start the next one.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flowerbed.flower.inside import inside_health, inside_proc, inside_ready, unit_options, wedge
+    from flowerbed.flower.inside.inside_programs import Output, Program
+else:  # a script in a container: its folder is on the path, our package is not
+    import inside_health
+    import inside_proc
+    import inside_ready
+    import unit_options
+    import wedge
+    from inside_programs import Output, Program
+
+WEDGED = 70
+CANNOT_START = 127
+
+_STARTING_TICK = 0.1  # seconds between two looks until the unit is ready; HTTP connections can be that short
+_TICK = 1.0  # and after that
+_ENDING_TICK = 0.05
+_ORPHANS_SECONDS = 2.0  # what processes may take to end whose program has ended
+_LIVE_SECONDS = 15.0  # the loop has stopped turning if it did not for so long
+_LAST_WORDS_SECONDS = 3.0
+
+
+class WedgeWatch:
+    """Compares what the SuperNode says with which processes are there."""
+
+    def __init__(self, marks: wedge.Marks) -> None:
+        self._marks = marks
+        self._watch = wedge.Watch()
+        self._unread: deque[str] = deque()
+
+    def hear(self, line: bytes) -> None:
+        """Take a line of the SuperNode's, from any thread."""
+        text = line.decode(errors="replace")
+        if self._marks.taken.search(text) or self._marks.replied.search(text):  # few are; the others cost no memory
+            self._unread.append(text)
+
+    def look(self, pids: Iterable[int]) -> str:
+        """Return why a run waits in vain; empty if none does."""
+        lines = [self._unread.popleft() for _ in range(len(self._unread))]
+        worker = any(wedge.WORKER in inside_proc.names(pid) for pid in pids)
+        now = time.monotonic()
+        self._watch = self._watch.observe("".join(lines), self._marks, worker=worker, now=now)
+        return self._watch.why(now)
+
+
+class Unit:
+    """The programs, from their start to the end of the last.
+
+    Parameters
+    ----------
+    programs : list of Program
+        What to run.
+    output : Output
+        Where their lines go.
+    marks : wedge.Marks or None
+        How the first one's log shows its work, if it is a SuperNode.
+    grace : float
+        How long they may take to end.
+    """
+
+    def __init__(self, programs: list[Program], output: Output, marks: wedge.Marks | None, grace: float) -> None:
+        self._programs = programs
+        self._output = output
+        self._grace = grace
+        self._wedge = WedgeWatch(marks) if marks else None
+        self._first_to_end: Program | None = None
+        self._asked = False
+        self._ending = False
+        self._conditions: list[inside_ready.Condition] = []
+        self._waiting = "starting"
+        self._turned = time.monotonic()
+        self._wakeup, wakes = socket.socketpair()
+        for end in (self._wakeup, wakes):
+            end.setblocking(False)
+        self._wakes = wakes
+        signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
+        for asked in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(asked, self._ask_to_end)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it wakes us
+
+    def run(self, conditions: Callable[[], list[inside_ready.Condition]]) -> int:
+        """Run the programs until they have all ended; return the exit status."""
+        status = self._start()
+        if status == 0:
+            self._conditions = conditions()
+            status = self._watch()
+        self._end()
+        until = time.monotonic() + _LAST_WORDS_SECONDS  # nobody may be reading them
+        for program in self._programs:
+            if program.reader is not None:
+                program.reader.join(max(0.0, until - time.monotonic()))
+        return 0 if self._asked else status
+
+    def ready(self) -> tuple[bool, str]:
+        """Tell whether the unit is ready, and why."""
+        if self._ending:
+            return False, "the unit is ending"
+        return not self._waiting, self._waiting or "ready"
+
+    def live(self) -> tuple[bool, str]:
+        """Tell whether somebody still looks after the programs."""
+        idle = time.monotonic() - self._turned
+        return idle < _LIVE_SECONDS, f"looked {idle:.1f} s ago"
+
+    def tree(self, name: str) -> list[int]:
+        """Return a program's processes."""
+        table = inside_proc.children_by_parent()
+        pids = [program.pid for program in self._programs if program.name == name and program.running]
+        return [pid for top in pids for pid in (top, *inside_proc.descendants(top, table))]
+
+    def _start(self) -> int:
+        piped = len(self._programs) > 1 or self._wedge is not None
+        for number, program in enumerate(self._programs):
+            if self._asked:
+                break
+            hear = self._wedge.hear if self._wedge and number == 0 else None
+            try:
+                program.start(self._taker(program, hear) if piped else None)
+            except OSError as error:
+                self._output.say(f"{program.name} cannot be started: {program.argv[0]}: {error.strerror}")
+                return CANNOT_START
+        return 0
+
+    def _taker(self, program: Program, hear: Callable[[bytes], None] | None) -> Callable[[bytes], None]:
+        prefix = self._prefix(program).encode()
+
+        def take(line: bytes) -> None:
+            self._output.write(prefix + line)
+            if hear is not None:
+                hear(line)
+
+        return take
+
+    def _prefix(self, program: Program) -> str:
+        return f"{program.name} | " if len(self._programs) > 1 else ""
+
+    def _watch(self) -> int:
+        """Return when all is to end, with the exit status for it."""
+        looked = 0.0
+        while True:
+            if self._asked:
+                self._output.say("asked to end")
+                return 0
+            if self._first_to_end is not None:
+                others = [program.name for program in self._programs if program.running]
+                with_it = f"; {', '.join(others)} is ended too" if others else ""
+                self._output.say(f"{self._first_to_end.describe_end()}{with_it}")
+                status = self._first_to_end.status or 0
+                return 128 - status if status < 0 else status or 1
+            if self._waiting:
+                self._look_whether_ready()
+            if self._wedge and time.monotonic() - looked >= _TICK:
+                looked = time.monotonic()
+                if why := self._wedge.look(self._descendants()):
+                    prefix = self._prefix(self._programs[0])
+                    self._output.say(f"this SuperNode {why}; its unit is restarted", prefix)
+                    return WEDGED
+            self._turn(_STARTING_TICK if self._waiting else _TICK)
+
+    def _look_whether_ready(self) -> None:
+        self._conditions = [condition for condition in self._conditions if not condition.holds()]
+        self._waiting = "; ".join(condition.waiting for condition in self._conditions)
+
+    def _turn(self, seconds: float) -> None:
+        """Wait for a signal, at most so long, and take what has happened."""
+        select.select([self._wakeup], [], [], seconds)
+        try:
+            while self._wakeup.recv(4096):
+                continue
+        except BlockingIOError:
+            pass
+        self._reap()
+        self._turned = time.monotonic()
+
+    def _reap(self) -> None:
+        """Take the status of every child that has ended: programs, and orphans that came to us."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            for program in self._programs:
+                if program.pid == pid and program.status is None:
+                    program.status = os.waitstatus_to_exitcode(status)
+                    self._first_to_end = self._first_to_end or program
+
+    def _descendants(self) -> list[int]:
+        return inside_proc.descendants(os.getpid(), inside_proc.children_by_parent())
+
+    def _ask_to_end(self, *_: object) -> None:
+        self._asked = True
+
+    def _end(self) -> None:
+        """End every process: app processes, then the programs, then what is left."""
+        self._ending = True
+        until = time.monotonic() + self._grace
+        table = inside_proc.children_by_parent()
+        parents = [program.pid for program in self._programs if program.running]
+        apps = {parent: [pid for pid in table.get(parent, ()) if _is_app(pid)] for parent in parents}
+        paused = [parent for parent in parents if apps[parent]]
+        _send(paused, signal.SIGSTOP)
+        self._end_these([pid for found in apps.values() for pid in found], time.monotonic() + self._grace / 2)
+        _send(parents, signal.SIGTERM)
+        _send(paused, signal.SIGCONT)
+        self._await(lambda: any(program.running for program in self._programs), until)
+        self._end_these(self._descendants(), min(until, time.monotonic() + _ORPHANS_SECONDS))
+        self._await(self._kill_all, time.monotonic() + _LAST_WORDS_SECONDS)
+
+    def _end_these(self, pids: list[int], until: float) -> None:
+        _send(pids, signal.SIGTERM)
+        self._await(lambda: bool(set(pids) & set(self._descendants())), until)
+
+    def _kill_all(self) -> bool:
+        """Kill what is there; return whether anything was, for it may have forked meanwhile."""
+        left = self._descendants()
+        _send(left, signal.SIGKILL)
+        return bool(left)
+
+    def _await(self, there: Callable[[], bool], until: float) -> None:
+        """Return when something is no more, or at a time."""
+        self._reap()
+        while there() and time.monotonic() < until:
+            self._turn(_ENDING_TICK)
+
+
+def _is_app(pid: int) -> bool:
+    """Tell whether a process runs an app: Flower's programs for that are all called ``flwr-…``."""
+    return any(name.startswith("flwr-") for name in inside_proc.names(pid))
+
+
+def _send(pids: Iterable[int], sent: signal.Signals) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, sent)
+        except ProcessLookupError:
+            continue
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent dies, as process 1 of a container is anyway."""
+    if os.getpid() != 1:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+
+
+def main() -> int:
+    """Run a unit."""
+    options, programs, marks = unit_options.parse(sys.argv[1:])
+    output = Output(1)
+    for folder in options.make_folder:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            output.say(f"the folder {folder} cannot be made: {error.strerror}")
+            return 1
+    adopt_orphans()
+    unit = Unit(programs, output, marks, options.grace)
+    if options.health_port is not None:
+        try:
+            inside_health.serve(options.health_port, {"/ready": unit.ready, "/live": unit.live})
+        except OSError as error:
+            output.say(f"port {options.health_port}, for the probes, cannot be opened: {error.strerror}")
+            return 1
+
+    def conditions() -> list[inside_ready.Condition]:
+        return [
+            *(inside_ready.Answered(dialect, port) for dialect, port in options.ready_request),
+            *(inside_ready.Connected(name, address, unit.tree) for name, address in options.ready_connected),
+            *(inside_ready.Listening(port) for port in options.ready_listening),
+        ]
+
+    return unit.run(conditions)
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    os._exit(status)  # threads that wait do not keep us

@@ -1,0 +1,1 @@
+"""The same federation on Kubernetes: objects from the topology, applied and observed through the API server."""

@@ -1,0 +1,197 @@
+"""Making the objects so: server-side apply, what changed, what conflicts, and the removal of what is no longer wanted.
+
+`changed`, `surplus` and `difference` are pure; `Applier` acts.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from flowerbed.errors import ClusterRefused
+from flowerbed.kubernetes import labels
+from flowerbed.kubernetes.cluster import Cluster
+from flowerbed.kubernetes.living import label, metadata, name, selector
+from flowerbed.kubernetes.yaml_text import dump
+
+Object = dict[str, Any]
+
+KINDS = ("StatefulSet", "Deployment", "Service", "ConfigMap")
+"""The kinds of which a federation's objects are removed when the file no longer has them, workloads first.
+Claims hold data and go only with ``down --volumes``."""
+
+SERVER_FIELDS = ("managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink")
+CREATED = "flowerbed.dev/created"
+"""Annotation of a Namespace that `up` made; no other is ever deleted."""
+
+
+class Applier:
+    """Makes the objects of one federation so.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        Where.
+    federation, namespace : str
+        Which.
+    say : callable
+        Told what is done, one sentence each.
+    """
+
+    def __init__(self, cluster: Cluster, federation: str, namespace: str, say: Callable[[str, str], None]) -> None:
+        self._cluster = cluster
+        self._federation = federation
+        self._namespace = namespace
+        self._say = say
+
+    def apply(self, wanted: list[Object], *, force: bool = False) -> list[str]:
+        """Apply all objects and remove surplus ones; return what was created, changed or deleted.
+
+        Everything is tried as a dry run first, so that a refusal leaves nothing half done.
+        """
+        fresh = self._ensure_namespace()
+        before = {} if fresh else self._living(wanted)
+        if not fresh:
+            for item in wanted:
+                self._cluster.apply(item, dry_run=True, force=force)
+        touched = []
+        for item in wanted:
+            key = f"{item['kind']} {name(item)}"
+            after = self._cluster.apply(item, force=force)
+            if changed(before.get(key), after):
+                self._say(name(item), f"{item['kind']} {'changed' if before.get(key) else 'created'}")
+                touched.append(key)
+        for item in surplus(wanted, self._ours()):
+            self._cluster.delete(item["kind"], name(item), self._namespace)
+            self._say(name(item), f"{item['kind']} deleted: the file no longer has it")
+            touched.append(f"{item['kind']} {name(item)}")
+        return touched
+
+    def preview(self, wanted: list[Object], *, force: bool = False) -> str:
+        """Return what `apply` would change, as the API server sees it, as one unified diff; empty if nothing."""
+        if self._cluster.get("Namespace", self._namespace) is None:
+            return "".join(difference(None, item) for item in wanted)
+        before = self._living(wanted)
+        parts = [
+            difference(before.get(f"{item['kind']} {name(item)}"), self._cluster.apply(item, dry_run=True, force=force))
+            for item in wanted
+        ]
+        parts += [difference(item, None) for item in surplus(wanted, self._ours())]
+        return "".join(parts)
+
+    def remove(self, *, volumes: bool) -> list[str]:
+        """Delete everything of the federation; its claims and the records of its runs only with `volumes`."""
+        removed = []
+        for kind in (*KINDS, "Job", *(["PersistentVolumeClaim"] if volumes else [])):
+            for item in self._cluster.listing(kind, self._namespace, labels=selector(self._federation)):
+                if kind == "ConfigMap" and label(item, labels.RUN) and not volumes:
+                    continue
+                if self._cluster.delete(kind, name(item), self._namespace):
+                    removed.append(f"{kind} {name(item)}")
+        if volumes:
+            self._remove_namespace()
+        return removed
+
+    def _remove_namespace(self) -> None:
+        found = self._cluster.get("Namespace", self._namespace)
+        if found is None or CREATED not in (metadata(found).get("annotations") or {}):
+            return
+        others = [
+            item
+            for kind in ("StatefulSet", "Deployment", "Pod", "PersistentVolumeClaim")
+            for item in self._cluster.listing(kind, self._namespace)
+            if label(item, labels.INSTANCE) != self._federation
+        ]
+        if not others:
+            self._cluster.delete("Namespace", self._namespace)
+
+    def _ensure_namespace(self) -> bool:
+        """See that there is the namespace; return whether it was made just now."""
+        found = self._cluster.get("Namespace", self._namespace)
+        if found is None:
+            self._cluster.create(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Namespace",
+                    "metadata": {
+                        "name": self._namespace,
+                        "labels": {labels.MANAGED_BY: labels.MANAGER},
+                        "annotations": {CREATED: "by flowerbed up; removed by flowerbed down --volumes"},
+                    },
+                }
+            )
+            self._say(self._namespace, "Namespace created")
+            return True
+        if (found.get("status") or {}).get("phase") == "Terminating":
+            raise ClusterRefused(
+                f"the namespace {self._namespace} is being deleted",
+                hint="Wait until it is gone (`kubectl get namespace`), or choose another metadata.namespace.",
+            )
+        return False
+
+    def _living(self, wanted: list[Object]) -> dict[str, Object]:
+        found = ((item, self._cluster.get(item["kind"], name(item), self._namespace)) for item in wanted)
+        return {f"{item['kind']} {name(item)}": living for item, living in found if living is not None}
+
+    def _ours(self) -> list[Object]:
+        return [
+            item
+            for kind in KINDS
+            for item in self._cluster.listing(kind, self._namespace, labels=selector(self._federation))
+        ]
+
+
+def owned(item: Object, federation: str, namespace: str, version: str) -> Object:
+    """Return an object as `up` applies it: in its namespace, and with the labels by which it is found again.
+
+    Rendered objects of ``layout: Quickstart`` are the seed's and have none of them; selectors are never touched.
+    """
+    ours = {**selector(federation), labels.VERSION: version}
+    template = (item.get("spec") or {}).get("template")
+    if template is not None:
+        ours[labels.COMPONENT] = _component(name(item), federation)
+    meta = {**item["metadata"], "namespace": namespace, "labels": ours | (item["metadata"].get("labels") or {})}
+    changed_item = {**item, "metadata": meta}
+    if template is not None:
+        inner = {**(template.get("metadata") or {})}
+        inner["labels"] = ours | (inner.get("labels") or {})
+        changed_item["spec"] = {**item["spec"], "template": {**template, "metadata": inner}}
+    return changed_item
+
+
+def _component(object_name: str, federation: str) -> str:
+    rest = object_name.removeprefix(f"{federation}-")
+    for known in ("superexec-serverapp", "superexec-clientapp", "superlink"):
+        if rest == known or rest.startswith(f"{known}-"):
+            return known
+    return "supernode"
+
+
+def changed(before: Object | None, after: Object) -> bool:
+    """Tell whether an apply changed an object."""
+    if before is None:
+        return True
+    return metadata(before).get("resourceVersion") != metadata(after).get("resourceVersion")
+
+
+def surplus(wanted: Iterable[Mapping[str, Any]], living: Iterable[Object]) -> list[Object]:
+    """Return the living objects that are not wanted; what belongs to a run is never surplus."""
+    keep = {(item["kind"], name(item)) for item in wanted}
+    return [item for item in living if (item["kind"], name(item)) not in keep and not label(item, labels.RUN)]
+
+
+def difference(before: Object | None, after: Object | None) -> str:
+    """Return a unified diff from one state of an object to another; None stands for no object."""
+    which = before if after is None else after
+    title = "" if which is None else f"{which['kind']}/{name(which)}"
+    lines = difflib.unified_diff(_text(before), _text(after), fromfile=f"living {title}", tofile=f"wanted {title}")
+    return "".join(lines)
+
+
+def _text(item: Object | None) -> list[str]:
+    if item is None:
+        return []
+    meta = {key: value for key, value in metadata(item).items() if key not in SERVER_FIELDS}
+    shown = {key: value for key, value in item.items() if key != "status"} | {"metadata": meta}
+    return dump(shown).splitlines(keepends=True)

@@ -1,0 +1,1 @@
+"""What keeps a federation from being ready, in sentences: one module per kind of trouble. Pure."""

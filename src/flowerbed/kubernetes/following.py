@@ -1,0 +1,231 @@
+"""Following a run in a cluster: its log and its phase from the SuperLink, its verdict, and a record of both.
+
+The same reading and judging as on the local runtime (`flowerbed.runs`), on a thread of the command that watches.
+A command that goes away takes nothing with it: the run goes on in the cluster, the SuperLink keeps its log, and
+whoever looks next reads it from the start and judges it then.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Protocol
+
+from flowerbed.errors import ControlError, FlowerbedError
+from flowerbed.kubernetes.control import ControlLink
+from flowerbed.kubernetes.run_records import Kept
+from flowerbed.runs.records import Phase, RunRecord, Verdict
+from flowerbed.runs.run_log import RunLog
+from flowerbed.runs.tracebacks import last_traceback
+from flowerbed.runs.verdict import Judgement, Observation, judge
+
+POLL_SECONDS = 0.5
+RUNNING_POLL_SECONDS = 3.0
+"""How often the SuperLink is asked for the phase of a run that has begun; the end of its log comes by itself."""
+DRAIN_SECONDS = 10.0
+"""How long the rest of a finished run's log is waited for."""
+LOG_CHARACTERS = 4_000_000
+"""Of the log kept in memory at most, for the traceback at its end."""
+
+
+class Surroundings(Protocol):
+    """What following a run needs of the runtime."""
+
+    @property
+    def link(self) -> ControlLink:
+        """The control client."""
+
+    def keep(self, kept: Kept) -> None:
+        """Write down what is known of a run."""
+
+    def serverapp_incarnation(self) -> str:
+        """Return which incarnation of the ServerApp's SuperExec is there; empty if none is."""
+
+    def clientapp_traceback(self, since: float) -> str:
+        """Return the last traceback in a ClientApp's log since a time."""
+
+    def nodes_expected(self) -> int:
+        """Return how many SuperNodes there shall be."""
+
+    def report(self, kind: str, subject: str, message: str) -> None:
+        """Say that something happened."""
+
+
+class Follower:
+    """One run that is being followed.
+
+    Parameters
+    ----------
+    around : Surroundings
+        The runtime.
+    kept : Kept
+        The run, with its Flower id.
+    on_text : callable or None
+        Given each piece of the ServerApp's log.
+    """
+
+    def __init__(self, around: Surroundings, kept: Kept, *, on_text: Callable[[str], None] | None = None) -> None:
+        self.kept = kept
+        self._around = around
+        self._on_text = on_text
+        self._log = RunLog()
+        self._text = ""
+        self._last_at = 0.0
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._log_ended = threading.Event()
+        self._ended = threading.Event()
+        self._stop_asked = False
+        self._timed_out = False
+        self._leaving = False
+        self._thread = threading.Thread(target=self._follow, name=f"run {kept.record.number}", daemon=True)
+        self._thread.start()
+
+    @property
+    def record(self) -> RunRecord:
+        """The run as it is now known."""
+        return self.kept.record
+
+    def stop(self) -> None:
+        """Ask the SuperLink to stop the run."""
+        self._stop_asked = True
+        try:
+            self._around.link.ask("stop", run=self.record.flower_id)
+        except ControlError as error:
+            if error.where != "not-found":
+                raise
+        self._wake.set()
+
+    def leave(self) -> None:
+        """Stop looking; the run goes on."""
+        self._leaving = True
+        self._around.link.unfollow(str(self.record.flower_id))
+        self._wake.set()
+
+    def wait(self, timeout: float) -> RunRecord:
+        """Return the record once it has its verdict, or as it is after `timeout` seconds."""
+        self._ended.wait(timeout)
+        return self.record
+
+    def _on_event(self, event: dict[str, Any]) -> None:
+        if event["event"] == "log-end":
+            self._log_ended.set()
+            self._wake.set()
+            return
+        with self._lock:
+            self._last_at = max(self._last_at, float(event["at"]))
+            self._text = (self._text + event["text"])[-LOG_CHARACTERS:]
+            if self._on_text is not None:
+                self._on_text(event["text"])
+            if self._log.feed(event["text"], float(event["at"]) or time.time()):
+                progress = self._log.progress
+                self._note(rounds=progress.rounds, total_rounds=progress.total_rounds)
+
+    def _note(self, **changes: Any) -> None:
+        self.kept = replace(self.kept, record=replace(self.record, **changes))
+
+    def _follow(self) -> None:
+        self._around.link.follow(str(self.record.flower_id), self._on_event, lambda: self._last_at)
+        written = self.record
+        while not self._leaving:
+            state = self._ask_state()
+            lost = "" if state is not None and state["status"] == "finished" else self._lost()
+            if lost or (state is not None and state["status"] == "finished"):
+                self._finish(state, lost)
+                return
+            if state is not None and Phase(state["status"]) is not self.record.phase:
+                self._note(phase=Phase(state["status"]))
+                self._around.report("run", str(self.record.number), self.record.phase.value)
+            if self.record != written:
+                written = self.record
+                self._keep()
+            self._check_time()
+            running = self.record.phase is Phase.RUNNING and not (self._stop_asked or self._log_ended.is_set())
+            self._wake.wait(RUNNING_POLL_SECONDS if running else POLL_SECONDS)
+            self._wake.clear()
+
+    def _keep(self) -> None:
+        try:
+            self._around.keep(self.kept)
+        except FlowerbedError as error:
+            self._around.report("run", str(self.record.number), f"its record could not be written: {error.message}")
+
+    def _check_time(self) -> None:
+        if self.kept.timeout is None or self._timed_out or self.record.submitted_at is None:
+            return
+        if time.time() - self.record.submitted_at > self.kept.timeout:
+            try:
+                self.stop()
+            except FlowerbedError:
+                return
+            self._timed_out = True
+
+    def _ask_state(self) -> dict[str, Any] | None:
+        try:
+            found = self._around.link.ask("runs", run=self.record.flower_id, timeout=10)
+        except ControlError as error:
+            if error.where == "not-found":
+                return {"status": "finished", "sub": "", "details": "the SuperLink no longer knows the run"}
+            return None
+        return dict(found[0]) if found else None
+
+    def _lost(self) -> str:
+        """Return how the ServerApp was lost, as a clause; empty if it was not."""
+        if not self.kept.serverapp or self.record.phase is not Phase.RUNNING:
+            return ""
+        try:
+            now = self._around.serverapp_incarnation()
+        except FlowerbedError:
+            return ""
+        return "the Pod of its SuperExec was started anew" if now and now != self.kept.serverapp else ""
+
+    def _finish(self, state: dict[str, Any] | None, lost: str) -> None:
+        if lost:
+            with suppress(ControlError):  # so that SuperNodes stop working for it
+                self._around.link.ask("stop", run=self.record.flower_id, timeout=10)
+        complete = self._log_ended.wait(1.0 if lost else DRAIN_SECONDS)
+        with self._lock:
+            self._log.feed("", time.time(), last=True)
+            progress = self._log.progress
+        self._around.link.unfollow(str(self.record.flower_id))
+        outcome = str((state or {}).get("sub", ""))
+        seen = Observation(
+            outcome=outcome,
+            details=str((state or {}).get("details", "")),
+            progress=progress,
+            stop_asked=self._stop_asked and not self._timed_out,
+            timed_out=self._timed_out,
+            serverapp_lost=lost,
+            log_complete=complete,
+            timeout=self.kept.timeout,
+            expected_nodes=self._around.nodes_expected(),
+            serverapp_traceback=last_traceback(self._text) or "",
+        )
+        judgement = self._judge(seen)
+        self._note(
+            phase=Phase.FINISHED,
+            outcome=outcome,
+            verdict=judgement.verdict,
+            reason=judgement.reason,
+            detail=judgement.detail,
+            rounds=progress.rounds,
+            total_rounds=progress.total_rounds,
+            finished_at=float((state or {}).get("finished_at") or 0.0) or time.time(),
+        )
+        self._keep()
+        self._ended.set()
+        self._around.report("run", str(self.record.number), f"{judgement.verdict.value}: {judgement.reason}")
+
+    def _judge(self, seen: Observation) -> Judgement:
+        """Judge; what ClientApps said is fetched only where something went wrong."""
+        judgement = judge(seen)
+        if judgement.verdict in (Verdict.SUCCEEDED, Verdict.STOPPED):
+            return judgement
+        try:
+            said = self._around.clientapp_traceback(self.record.submitted_at or 0.0)
+        except FlowerbedError:
+            return judgement
+        return judge(replace(seen, clientapp_traceback=said)) if said else judgement

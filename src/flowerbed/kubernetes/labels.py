@@ -1,0 +1,20 @@
+"""The labels by which a federation's objects are known, and who made them.
+
+The ``app.kubernetes.io`` ones are Kubernetes' recommended labels
+(kubernetes.io, "Recommended Labels"); a role is the component's.
+"""
+
+from __future__ import annotations
+
+NAME = "app.kubernetes.io/name"
+INSTANCE = "app.kubernetes.io/instance"
+COMPONENT = "app.kubernetes.io/component"
+PART_OF = "app.kubernetes.io/part-of"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+VERSION = "app.kubernetes.io/version"
+POOL = "flowerbed.dev/pool"
+RUN = "flowerbed.dev/run"
+"""The number of a run, on its record and its Job."""
+
+MANAGER = "flowerbed"
+"""Value of `MANAGED_BY`, and the field manager of what is applied."""

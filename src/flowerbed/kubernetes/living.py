@@ -1,0 +1,176 @@
+"""What of a federation lives in a cluster, read from its objects alone: nobody's file is needed to look at it.
+
+Pure: from the objects of a namespace to the Pods of each role, how many there shall be, and the release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flowerbed.kubernetes.labels import COMPONENT, INSTANCE, MANAGED_BY, MANAGER, VERSION
+from flowerbed.runs.runtime import ComponentStatus
+from flowerbed.topology.model import Role
+
+Object = Mapping[str, Any]
+
+SUPEREXECS = (Role.SERVERAPP_SUPEREXEC, Role.CLIENTAPP_SUPEREXEC)
+
+
+def selector(federation: str) -> dict[str, str]:
+    """Return the labels that all objects of a federation have."""
+    return {INSTANCE: federation, MANAGED_BY: MANAGER}
+
+
+@dataclass(frozen=True)
+class Living:
+    """A federation as it lives in a namespace.
+
+    Parameters
+    ----------
+    federation, namespace : str
+        Which.
+    workloads : tuple of dict
+        Its StatefulSets and Deployments.
+    pods : tuple of dict
+        Their Pods, those on their way out left out.
+    """
+
+    federation: str
+    namespace: str
+    workloads: tuple[Object, ...]
+    pods: tuple[Object, ...]
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything of it."""
+        return bool(self.workloads)
+
+    @property
+    def release(self) -> str:
+        """The exact Flower release of its SuperLink; empty without one."""
+        return next((label(item, VERSION) for item in self.of(Role.SUPERLINK)), "")
+
+    @property
+    def colocated(self) -> bool:
+        """Whether SuperNodes have their SuperExecs with them."""
+        return not any(label(item, COMPONENT) == Role.CLIENTAPP_SUPEREXEC for item in self.workloads)
+
+    def of(self, role: Role) -> list[Object]:
+        """Return the workloads of a role."""
+        return [item for item in self.workloads if label(item, COMPONENT) == role]
+
+    def pods_of(self, role: Role) -> list[Object]:
+        """Return the Pods of a role."""
+        return [item for item in self.pods if label(item, COMPONENT) == role]
+
+    def wanted(self, *roles: Role) -> int:
+        """Return how many Pods of some roles there shall be."""
+        return sum(int((item.get("spec") or {}).get("replicas") or 0) for role in roles for item in self.of(role))
+
+    def ready(self, *roles: Role) -> int:
+        """Return how many Pods of some roles say that they are ready."""
+        return sum(1 for role in roles for pod in self.pods_of(role) if is_ready(pod))
+
+    @property
+    def superexecs_wanted(self) -> int:
+        """How many SuperExecs there shall be."""
+        return self.wanted(*SUPEREXECS) + (self.wanted(Role.SUPERNODE) if self.colocated else 0)
+
+    @property
+    def superexecs_ready(self) -> int:
+        """How many have a Pod that is ready; it is when they are connected."""
+        return self.ready(*SUPEREXECS) + (self.ready(Role.SUPERNODE) if self.colocated else 0)
+
+    def superlink(self) -> Object | None:
+        """Return the SuperLink's running Pod, if there is one."""
+        return next((pod for pod in self.pods_of(Role.SUPERLINK) if is_running(pod)), None)
+
+    def components(self) -> list[ComponentStatus]:
+        """Return the status of each Pod."""
+        return [self._component(pod) for pod in sorted(self.pods, key=name)]
+
+    def short(self, pod: Object) -> str:
+        """Return a Pod's name without the federation's."""
+        return name(pod).removeprefix(f"{self.federation}-")
+
+    def _component(self, pod: Object) -> ComponentStatus:
+        state, note = _state(pod)
+        address = (pod.get("status") or {}).get("podIP")
+        ports = {
+            port["name"]: f"{address}:{port['containerPort']}"
+            for container in (pod.get("spec") or {}).get("containers") or []
+            for port in container.get("ports") or []
+            if address and port.get("name")
+        }
+        return ComponentStatus(
+            name=self.short(pod),
+            role=label(pod, COMPONENT),
+            state=state,
+            restarts=sum(int(status.get("restartCount") or 0) for status in container_statuses(pod)),
+            addresses=ports,
+            note=note,
+        )
+
+
+def read(federation: str, namespace: str, workloads: Iterable[Object], pods: Iterable[Object]) -> Living:
+    """Return a federation from what the API server listed."""
+    here = [item for item in workloads if label(item, COMPONENT)]
+    living = [pod for pod in pods if label(pod, COMPONENT) and not metadata(pod).get("deletionTimestamp")]
+    return Living(federation, namespace, tuple(here), tuple(living))
+
+
+def metadata(item: Object) -> dict[str, Any]:
+    """Return an object's metadata."""
+    return dict(item.get("metadata") or {})
+
+
+def name(item: Object) -> str:
+    """Return an object's name."""
+    return str(metadata(item).get("name") or "")
+
+
+def label(item: Object, key: str) -> str:
+    """Return one of an object's labels; empty if it has none of that name."""
+    return str((metadata(item).get("labels") or {}).get(key) or "")
+
+
+def container_statuses(pod: Object) -> list[dict[str, Any]]:
+    """Return what is known of a Pod's containers."""
+    return list((pod.get("status") or {}).get("containerStatuses") or [])
+
+
+def is_running(pod: Object) -> bool:
+    """Tell whether all of a Pod's containers run."""
+    statuses = container_statuses(pod)
+    return bool(statuses) and all("running" in (status.get("state") or {}) for status in statuses)
+
+
+def is_ready(pod: Object) -> bool:
+    """Tell whether a Pod is ready by its own probes."""
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return any(item.get("type") == "Ready" and item.get("status") == "True" for item in conditions)
+
+
+def incarnation(pod: Object) -> str:
+    """Return what changes when a Pod, or a container of it, is started anew: what ran in it is then lost."""
+    restarts = sum(int(status.get("restartCount") or 0) for status in container_statuses(pod))
+    return f"{metadata(pod).get('uid')}/{restarts}"
+
+
+def _state(pod: Object) -> tuple[str, str]:
+    for status in container_statuses(pod):
+        waiting = (status.get("state") or {}).get("waiting")
+        if waiting and waiting.get("reason") == "CrashLoopBackOff":
+            ended = (status.get("lastState") or {}).get("terminated") or {}
+            return "crash loop", f"ended with exit status {ended.get('exitCode', '?')}"
+        if waiting:
+            return "waiting", str(waiting.get("reason") or "")
+        if "terminated" in (status.get("state") or {}):
+            return "stopped", f"ended with exit status {status['state']['terminated'].get('exitCode', '?')}"
+    if is_ready(pod):
+        return "running", ""
+    if is_running(pod):
+        return "starting", "not ready yet"
+    return "waiting", str((pod.get("status") or {}).get("phase") or "")

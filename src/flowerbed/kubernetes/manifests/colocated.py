@@ -1,0 +1,190 @@
+"""``layout: Colocated``: the SuperLink, the ServerApp's SuperExec and each pool of SuperNodes as a workload.
+
+A SuperNode and the SuperExec of its ClientApps are one container, because either one without the other wedges and
+Kubernetes restarts single containers, never all of a Pod. Only the SuperLink has a Service: nothing else is dialled.
+"""
+
+from __future__ import annotations
+
+from flowerbed.flower.contract import ReleaseContract
+from flowerbed.flower.releases import Row
+from flowerbed.kubernetes.manifests import names, programs, resources
+from flowerbed.kubernetes.manifests.identity import Identity, Object
+from flowerbed.kubernetes.manifests.places import ANYWHERE, DATA, LOOPBACK, RESULTS, SCRATCH, Places, numbers
+from flowerbed.kubernetes.manifests.pod import Program, UnitPod
+from flowerbed.kubernetes.manifests.volumes import claim
+from flowerbed.spec.model import Federation, SuperNodePool
+from flowerbed.topology.build import pools, server_units
+from flowerbed.topology.model import SUPERLINK, Component, Pool, Role
+
+HOMES = f"{SCRATCH}/flwr"
+
+KEEP = {
+    "argocd.argoproj.io/sync-options": "Delete=false,Prune=false",
+    "helm.sh/resource-policy": "keep",
+    "kustomize.toolkit.fluxcd.io/prune": "disabled",
+}
+"""Annotations by which Argo CD, Helm and Flux leave a claim with results alone when the federation goes."""
+
+
+def objects(federation: Federation, row: Row, identity: Identity, image: str) -> list[Object]:
+    """Return the objects, in the order in which they are applied."""
+    return [programs.config_map(identity), *_Colocated(federation, row, identity, image).objects()]
+
+
+class _Colocated:
+    def __init__(self, federation: Federation, row: Row, identity: Identity, image: str) -> None:
+        self._spec = federation.spec
+        self._row = row
+        self._identity = identity
+        self._image = image
+        self._superlink, self._serverapp = (
+            unit.components[0] for unit in server_units(federation, row.contract, row.minor)
+        )
+        self._pools = pools(federation, row.contract, row.minor)
+
+    def objects(self) -> list[Object]:
+        return [
+            *self._results_claim(),
+            self._superlink_service(),
+            self._superlink_workload(),
+            self._serverapp_workload(),
+            *map(self._pool_workload, self._spec.supernodes, self._pools),
+        ]
+
+    # The SuperLink.
+
+    @property
+    def _superlink_at(self) -> tuple[str, dict[str, int]]:
+        return names.superlink(self._identity.federation), numbers(self._superlink.ports)
+
+    def _superlink_service(self) -> Object:
+        name, ports = self._superlink_at
+        return {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": self._identity.metadata(name, Role.SUPERLINK),
+            "spec": {
+                "selector": self._identity.selector(Role.SUPERLINK),
+                "ports": [{"name": port, "port": number, "targetPort": port} for port, number in ports.items()],
+            },
+        }
+
+    def _superlink_workload(self) -> Object:
+        name, ports = self._superlink_at
+        folder = f"{DATA}/{self._row.minor}"  # no release promises to read another's database
+        ready = f"{self._row.contract.dialect}:{ports[self._row.contract.control_port()]}"
+        places = Places(ANYWHERE, ports, {}, folder, f"{HOMES}/superlink")
+        pod = UnitPod(
+            role=Role.SUPERLINK,
+            container="superlink",
+            image=self._spec.superlink.image or f"flwr/superlink:{self._row.release}",
+            programs=(Program("superlink", self._superlink, places),),
+            options=("--make-folder", folder, "--ready-request", ready),
+            resources=resources.resources(self._spec.superlink.resources, resources.SUPERLINK),
+            app=self._spec.app,
+            ports=ports,
+            own={"data": (DATA, {})},
+        )
+        data = {"metadata": {"name": "data", "labels": self._identity.lasting(Role.SUPERLINK)}}
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "StatefulSet",
+            "metadata": self._identity.metadata(name, Role.SUPERLINK),
+            "spec": {
+                "serviceName": name,
+                "replicas": 1,  # its database is a file
+                "selector": {"matchLabels": self._identity.selector(Role.SUPERLINK)},
+                "template": pod.template(self._identity),
+                "volumeClaimTemplates": [{**data, "spec": claim(self._spec.superlink.storage)}],
+            },
+        }
+
+    # The ServerApp's SuperExec.
+
+    def _results_claim(self) -> list[Object]:
+        if self._spec.serverapp.results.claim_name is not None:
+            return []
+        meta = self._identity.metadata(names.results(self._identity.federation), Role.SERVERAPP_SUPEREXEC)
+        return [
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "metadata": {**meta, "annotations": dict(KEEP)},
+                "spec": claim(self._spec.serverapp.results),
+            }
+        ]
+
+    def _serverapp_workload(self) -> Object:
+        spec = self._spec.serverapp
+        name = names.serverapp(self._identity.federation)
+        claim_name = spec.results.claim_name or names.results(self._identity.federation)
+        places = Places(ANYWHERE, {}, {SUPERLINK: self._superlink_at}, DATA, f"{HOMES}/superexec")
+        pod = UnitPod(
+            role=Role.SERVERAPP_SUPEREXEC,
+            container="superexec",
+            image=self._image,
+            programs=(Program("superexec", self._serverapp, places),),
+            options=(),
+            resources=resources.resources(spec.resources, resources.SERVERAPP),
+            app=self._spec.app,
+            given=spec.volumes,
+            sources=spec.env_from,
+            own={"flowerbed-results": (RESULTS, {"persistentVolumeClaim": {"claimName": claim_name}})},
+        )
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",  # a StatefulSet's Pod on a lost node is not replaced by itself
+            "metadata": self._identity.metadata(name, Role.SERVERAPP_SUPEREXEC),
+            "spec": {
+                "replicas": 1,
+                "strategy": {"type": "Recreate"},  # the claim is for one Pod at a time
+                "selector": {"matchLabels": self._identity.selector(Role.SERVERAPP_SUPEREXEC)},
+                "template": pod.template(self._identity),
+            },
+        }
+
+    # The SuperNodes.
+
+    def _pool_workload(self, spec: SuperNodePool, pool: Pool) -> Object:
+        name = names.pool(self._identity.federation, pool.name)
+        (unit,) = pool.units
+        supernode, superexec = unit.components
+        at = {SUPERLINK: self._superlink_at, supernode.name: (LOOPBACK, numbers(supernode.ports))}
+        pod = UnitPod(
+            role=Role.SUPERNODE,
+            container="supernode",
+            image=self._image,
+            programs=(
+                _program("supernode", supernode, at),
+                _program("superexec", superexec, at),
+            ),
+            options=("--first-partition", str(pool.first_partition), *_marks(self._row.contract)),
+            resources=resources.resources(spec.resources, resources.SUPERNODE),
+            app=self._spec.app,
+            pool=pool.name,
+            given=spec.volumes,
+            sources=spec.env_from,
+        )
+        selector = self._identity.selector(Role.SUPERNODE, pool.name)
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "StatefulSet",
+            "metadata": self._identity.metadata(name, Role.SUPERNODE, pool.name),
+            "spec": {
+                "serviceName": name,  # there is none: nothing dials a SuperNode, but older releases want a name here
+                "replicas": pool.replicas,
+                "podManagementPolicy": "Parallel",
+                "selector": {"matchLabels": selector},
+                "template": pod.template(self._identity),
+            },
+        }
+
+
+def _program(name: str, component: Component, peers: dict[str, tuple[str, dict[str, int]]]) -> Program:
+    return Program(name, component, Places(LOOPBACK, numbers(component.ports), peers, DATA, f"{HOMES}/{name}"))
+
+
+def _marks(contract: ReleaseContract) -> list[str]:
+    marks = contract.work_marks
+    return ["--taken", marks.taken, "--replied", marks.replied, "--lost", marks.lost]

@@ -1,0 +1,55 @@
+"""Which part of a federation each of its objects belongs to, by its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from flowerbed.kubernetes.manifests import names
+from flowerbed.kubernetes.manifests.identity import Object
+from flowerbed.spec.model import Federation, Layout
+
+Kind = Literal["namespace", "programs", "superlink", "serverapp", "supernodes"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a federation.
+
+    Parameters
+    ----------
+    kind : str
+        Which.
+    pool : str
+        The pool, for SuperNodes.
+    """
+
+    kind: Kind
+    pool: str = ""
+
+
+class Parts:
+    """The parts of one federation."""
+
+    def __init__(self, federation: Federation) -> None:
+        name = federation.metadata.name
+        self._known = {
+            names.programs(name): Part("programs"),
+            names.superlink(name): Part("superlink"),
+            names.results(name): Part("serverapp"),
+            names.serverapp(name): Part("serverapp"),
+        }
+        partition = 0
+        for pool in federation.spec.supernodes:
+            part = Part("supernodes", pool.name)
+            if federation.spec.layout is Layout.COLOCATED:
+                self._known[names.pool(name, pool.name)] = part
+                continue
+            for ordinal in range(pool.replicas):
+                self._known[names.supernode(name, pool.name, ordinal)] = part
+                self._known[names.clientapp(name, partition)] = part
+                partition += 1
+
+    def of(self, item: Object) -> Part:
+        """Return the part that an object belongs to."""
+        return Part("namespace") if item["kind"] == "Namespace" else self._known[item["metadata"]["name"]]

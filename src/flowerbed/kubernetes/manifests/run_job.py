@@ -1,0 +1,111 @@
+"""The Job that submits a run from inside the cluster, with the app's image."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from flowerbed.flower.releases import Row
+from flowerbed.kubernetes.manifests import names, programs
+from flowerbed.kubernetes.manifests.expansion import literal
+from flowerbed.kubernetes.manifests.identity import Object
+from flowerbed.kubernetes.manifests.places import SCRATCH
+from flowerbed.kubernetes.manifests.pod import (
+    PATH,
+    SCRATCH_MOUNT,
+    SCRATCH_VOLUME,
+    container_security,
+    pod_security,
+    pull_policy,
+)
+from flowerbed.kubernetes.run_records import object_name, run_labels
+from flowerbed.spec.model import App
+
+CONTAINER = "submit"
+SUBMIT = ("python", "-u", f"{programs.FOLDER}/submit.py")
+INBOX = f"{SCRATCH}/inbox"
+BAKED = "/app"
+"""Where an image holds its app: the home folder of Flower's images."""
+
+DEADLINE_SECONDS = 600
+KEPT_SECONDS = 24 * 60 * 60
+"""A finished Job goes by itself after a day; the run's record stays."""
+
+RESOURCES: Object = {
+    "requests": {"cpu": "100m", "memory": "256Mi"},
+    "limits": {"cpu": "1", "memory": "512Mi"},
+}
+
+
+def run_job(
+    federation: str,
+    namespace: str,
+    number: int,
+    row: Row,
+    app: App,
+    *,
+    config: Mapping[str, object],
+    baked: bool,
+) -> Object:
+    """Return the Job.
+
+    Parameters
+    ----------
+    federation, namespace : str
+        Whose run it is.
+    number : int
+        The run's number.
+    row : Row
+        The Flower release.
+    app : App
+        The app, with its image.
+    config : mapping of str to object
+        The run config.
+    baked : bool
+        Submit what the image holds, instead of waiting for a folder to be streamed in.
+    """
+    contract = row.contract
+    port = next(item for item in contract.superlink(row.minor).ports if item.name == contract.control_port())
+    address = f"{names.superlink(federation)}:{port.default}"
+    source = ["--baked", BAKED] if baked else ["--inbox", INBOX]
+    environment = {
+        "PATH": PATH,
+        "HOME": SCRATCH,
+        "FLWR_HOME": f"{SCRATCH}/flwr",
+        "FLOWERBED_RUN_CONFIG": json.dumps(config, sort_keys=True),
+        "FLWR_TELEMETRY_ENABLED": "0",
+        "FLWR_DISABLE_UPDATE_CHECK": "1",
+        "no_proxy": names.superlink(federation),
+    }
+    labels = run_labels(federation, number)
+    secrets = [{"name": secret.name} for secret in app.image_pull_secrets]
+    pod = {
+        **({"imagePullSecrets": secrets} if secrets else {}),
+        **pod_security(),
+        "restartPolicy": "Never",
+        "containers": [
+            {
+                "name": CONTAINER,
+                "image": app.image,
+                **pull_policy(app),
+                "command": list(SUBMIT),
+                "args": ["--dialect", contract.dialect, "--address", address, *source],
+                "env": [{"name": name, "value": literal(value)} for name, value in environment.items()],
+                "resources": RESOURCES,
+                "securityContext": container_security(),
+                "volumeMounts": [programs.MOUNT, SCRATCH_MOUNT],
+            }
+        ],
+        "volumes": [programs.volume(federation), SCRATCH_VOLUME],
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": object_name(federation, number), "namespace": namespace, "labels": labels},
+        "spec": {
+            "backoffLimit": 0,  # a second start would be a second run
+            "activeDeadlineSeconds": DEADLINE_SECONDS,
+            "ttlSecondsAfterFinished": KEPT_SECONDS,
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }

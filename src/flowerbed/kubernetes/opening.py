@@ -1,0 +1,122 @@
+"""From what a user names on the command line to what shall be in the cluster: the file, the release, the objects.
+
+Only reads. An app's folder is not needed to look at a federation or to bring it up from an image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flowerbed.errors import ReleaseError, SpecError, UsageError
+from flowerbed.flower.releases import Row, choose_locked
+from flowerbed.kubernetes.applying import owned
+from flowerbed.kubernetes.manifests import programs
+from flowerbed.kubernetes.manifests.identity import Identity
+from flowerbed.kubernetes.manifests.objects import objects
+from flowerbed.spec.app import AppManifest, parse_app
+from flowerbed.spec.finding import Finding
+from flowerbed.spec.load import Loaded, load
+from flowerbed.spec.lock import read_lock
+from flowerbed.spec.model import Federation
+
+FEDERATION_FILE = "federation.yaml"
+LOCK_FILE = "federation.lock"
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A federation file, and the app beside it if there is one.
+
+    Parameters
+    ----------
+    loaded : Loaded
+        The file.
+    app : Path
+        The app's folder, there or not.
+    manifest : AppManifest or None
+        What its pyproject says.
+    """
+
+    loaded: Loaded
+    app: Path
+    manifest: AppManifest | None
+
+    @property
+    def federation(self) -> Federation:
+        """What the file says."""
+        return self.loaded.federation
+
+    @property
+    def name(self) -> str:
+        """The federation's name."""
+        return self.federation.metadata.name
+
+    def row(self, flower: str | None = None) -> Row:
+        """Choose the release, as on the local runtime: the command line's, the lock's, the file's, the newest."""
+        wanted = self.federation.spec.flower
+        requirement = self.manifest.flwr_requirement if self.manifest else None
+        try:
+            locked = self._locked() if flower is None else None
+            return choose_locked(flower or wanted, locked, requirement.specifier if requirement else None)
+        except ReleaseError as error:
+            if flower is not None or wanted is None:
+                raise
+            finding = Finding(("spec", "flower"), error.message, error.hint)
+            raise SpecError([self.loaded.problem(finding)]) from None
+
+    def _locked(self) -> str | None:
+        file = self.loaded.path.parent / LOCK_FILE
+        try:
+            return read_lock(file.read_text(encoding="utf-8"), str(file)).flower
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def objects(self, row: Row, namespace: str) -> list[Object]:
+        """Return the objects as `up` applies them, in a namespace that is there."""
+        made = objects(self.federation, row, namespace=namespace)
+        ours = programs.config_map(Identity.of(self.federation, row, namespace))
+        if not any(
+            item["kind"] == "ConfigMap" and item["metadata"]["name"] == ours["metadata"]["name"] for item in made
+        ):
+            made = [ours, *made]  # the seed's objects need none of them, but the Jobs that submit runs do
+        return [owned(item, self.name, namespace, str(row.release)) for item in made if item["kind"] != "Namespace"]
+
+
+def open_file(place: Path, *, app: Path | None = None) -> Opened:
+    """Open the federation that a file, or a folder with a federation.yaml, stands for.
+
+    Parameters
+    ----------
+    place : Path
+        The file or folder.
+    app : Path or None
+        Another app than the file names.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file: on Kubernetes the image has to be named in one.
+    """
+    file = place / FEDERATION_FILE if place.is_dir() else place
+    if not file.exists():
+        raise UsageError(
+            f"there is no {FEDERATION_FILE}",
+            where=str(place),
+            hint="On Kubernetes it names at least the app's image: spec.app.image. `flowerbed new` writes one.",
+        )
+    loaded = load(file)
+    where = app if app is not None else file.parent / loaded.federation.spec.app.path
+    pyproject = where / "pyproject.toml"
+    manifest = None
+    if pyproject.is_file():
+        try:
+            manifest = parse_app(pyproject.read_text(encoding="utf-8"), str(pyproject))
+        except UnicodeDecodeError:
+            raise UsageError("is not UTF-8", where=str(pyproject)) from None
+    elif app is not None:
+        raise UsageError("there is no pyproject.toml, so this is no Flower App", where=str(where))
+    return Opened(loaded, where, manifest)

@@ -1,0 +1,218 @@
+"""Submitting from inside the cluster: a Job with the app's image, into which the app's folder is streamed.
+
+No port has to be opened to the cluster, and the FAB is built by the federation's own release of Flower. The image
+only brings the dependencies; whether they are those that the folder asks for is compared before anything is run.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from flowerbed.errors import AppError, ControlError, FederationFailed
+from flowerbed.kubernetes.cluster import Cluster
+from flowerbed.kubernetes.living import container_statuses, is_running, name
+from flowerbed.kubernetes.manifests.run_job import CONTAINER, INBOX, SUBMIT
+
+Object = dict[str, Any]
+
+POLL_SECONDS = 0.3
+
+
+class Submission:
+    """One run's way into the SuperLink.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        Where.
+    job : dict
+        The Job, from `flowerbed.kubernetes.manifests.run_job`.
+    explain : callable
+        Says in a sentence why a Pod of the namespace does not run; empty if waiting is all that is needed.
+    """
+
+    def __init__(self, cluster: Cluster, job: Object, explain: Callable[[], str]) -> None:
+        self._cluster = cluster
+        self._job = job
+        self._explain = explain
+        self._namespace = str(job["metadata"]["namespace"])
+
+    def submit(self, app: Path | None, requirements: tuple[Requirement, ...], *, patience: float) -> dict[str, Any]:
+        """Create the Job, stream the app in, and return what the SuperLink said of the run.
+
+        Parameters
+        ----------
+        app : Path or None
+            The staged folder; None for what the image holds.
+        requirements : tuple of Requirement
+            What the folder asks for; compared with what the image has.
+        patience : float
+            How long the Pod may take to run, in seconds.
+
+        Raises
+        ------
+        AppError
+            If the image has not what the folder asks for; the Job is deleted again.
+        ControlError
+            If the SuperLink, or the app's own FAB build, refuses.
+        FederationFailed
+            If the Job's Pod does not get to run.
+        """
+        self._cluster.create(self._job)
+        try:
+            pod = self._wait_for_pod(patience)
+            if app is not None:
+                self._compare(pod, requirements)
+                self._stream(pod, app)
+            return self._answer(pod, patience)
+        except BaseException:
+            self._cluster.delete("Job", name(self._job), self._namespace)
+            raise
+
+    def _wait_for_pod(self, patience: float) -> str:
+        deadline = time.monotonic() + patience
+        while True:
+            pod = self._pod()
+            if pod is not None and (is_running(pod) or _ended(pod)):
+                return name(pod)
+            why = self._explain()
+            if why or time.monotonic() > deadline:
+                raise FederationFailed(
+                    why or f"the run's Pod did not start within {patience:g} s",
+                    where=name(self._job),
+                    hint="The run was not submitted, and its Job is deleted.",
+                )
+            time.sleep(POLL_SECONDS)
+
+    def _pod(self) -> Object | None:
+        labels = {"batch.kubernetes.io/job-name": name(self._job)}
+        pods = self._cluster.listing("Pod", self._namespace, labels=labels)
+        return pods[0] if pods else None
+
+    def _compare(self, pod: str, requirements: tuple[Requirement, ...]) -> None:
+        with self._cluster.stream(pod, self._namespace, CONTAINER, [*SUBMIT, "--packages"]) as stream:
+            said = b"".join(stream.read())
+        if stream.exit_code != 0:
+            raise ControlError(f"the image cannot tell what it holds: {stream.errors.decode(errors='replace')[-500:]}")
+        found = json.loads(said)
+        lacking = missing(requirements, found["packages"], found["markers"])
+        if lacking:
+            raise AppError(
+                f"the image {_image(self._job)} does not bring what the app's pyproject.toml asks for: "
+                + "; ".join(lacking),
+                where=name(self._job),
+                hint="Build the image again from this folder, or run what it holds with --baked.",
+            )
+
+    def _stream(self, pod: str, app: Path) -> None:
+        data = pack(app)
+        command = [*SUBMIT, "--receive", "--inbox", INBOX]
+        with self._cluster.stream(pod, self._namespace, CONTAINER, command) as stream:
+            stream.write(str(len(data)).encode() + b"\n")
+            stream.write(data)
+            for _ in stream.read():
+                continue
+        if stream.exit_code != 0:
+            said = stream.errors.decode(errors="replace").strip()[-500:]
+            raise ControlError(f"the app's folder did not arrive in the cluster: {said}", where=pod)
+
+    def _answer(self, pod: str, patience: float) -> dict[str, Any]:
+        deadline = time.monotonic() + patience
+        while True:
+            living = self._cluster.get("Pod", pod, self._namespace)
+            if living is None:
+                raise ControlError("the run's Pod was deleted before it had submitted the app", where=pod)
+            if _ended(living):
+                break
+            if time.monotonic() > deadline:
+                raise ControlError(f"the SuperLink did not take the run within {patience:g} s", where=pod)
+            time.sleep(POLL_SECONDS)
+        lines = list(self._cluster.logs(pod, self._namespace))
+        answer = _last_json(lines)
+        if answer is None:
+            raise ControlError("the run's Pod ended without an answer", where=pod, hint="\n".join(lines[-15:]))
+        if not answer.get("ok"):
+            error = answer.get("error") or {}
+            raise ControlError(str(error.get("message")), where=str(error.get("code")))
+        return answer
+
+
+def missing(
+    requirements: tuple[Requirement, ...], packages: Mapping[str, str], markers: Mapping[str, str]
+) -> list[str]:
+    """Return in words what is asked for and not there; Flower itself is the image's own affair.
+
+    Parameters
+    ----------
+    requirements : tuple of Requirement
+        What is asked for.
+    packages : mapping of str to str
+        What is there: name → version.
+    markers : mapping of str to str
+        Where: the environment in which markers are judged (PEP 508).
+    """
+    installed = {canonicalize_name(package): version for package, version in packages.items()}
+    lacking = []
+    for wanted in requirements:
+        if canonicalize_name(wanted.name) == "flwr" or (
+            wanted.marker and not wanted.marker.evaluate({**markers, "extra": ""})
+        ):
+            continue
+        version = installed.get(canonicalize_name(wanted.name))
+        if version is None:
+            lacking.append(f"{wanted.name} is not there")
+        elif not _satisfies(wanted, version):
+            lacking.append(f"{wanted.name}{wanted.specifier} is asked for and {version} is there")
+    return lacking
+
+
+def pack(folder: Path) -> bytes:
+    """Return a folder as a gzipped tar, its files' owners and times left out."""
+
+    def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.uid = member.gid = member.mtime = 0
+        member.uname = member.gname = ""
+        return member
+
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz", dereference=False) as archive:
+        archive.add(folder, arcname=".", filter=plain)
+    return data.getvalue()
+
+
+def _satisfies(wanted: Requirement, version: str) -> bool:
+    try:
+        return wanted.specifier.contains(Version(version), prereleases=True)
+    except InvalidVersion:
+        return False
+
+
+def _ended(pod: Object) -> bool:
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed") or any(
+        "terminated" in (status.get("state") or {}) for status in container_statuses(pod)
+    )
+
+
+def _image(job: Object) -> str:
+    return str(job["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def _last_json(lines: list[str]) -> dict[str, Any] | None:
+    for line in reversed(lines):
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(found, dict) and "ok" in found:
+            return found
+    return None

@@ -1,0 +1,139 @@
+"""The small values of a federation file that are Kubernetes' own: names of objects, images, quantities, paths."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+
+from flowerbed.spec.quantity import QUANTITY
+from flowerbed.spec.values import fault
+from flowerbed.spec.words import found
+
+OWN_VOLUMES = "flowerbed-"
+"""How the names of the volumes start that every Pod of ours has."""
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_RESOURCE = re.compile(r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_HOST = r"(?:[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?)*(?::[0-9]{1,5})?/)"
+_COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_IMAGE = re.compile(
+    rf"{_HOST}?{_COMPONENT}(?:/{_COMPONENT})*(?::[A-Za-z0-9_][-A-Za-z0-9_.]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
+)
+"""An image's name with a tag, a digest, both or neither (github.com/distribution/reference)."""
+
+LABEL_PATTERN, SUBDOMAIN_PATTERN, IMAGE_PATTERN = _LABEL.pattern, _SUBDOMAIN.pattern, _IMAGE.pattern
+
+_RESERVED_PATHS = {
+    "/": "is the whole file system",
+    "/tmp": "is every Pod's own scratch folder",  # noqa: S108 - a path in a Pod
+    "/flowerbed": "is where Flowerbed's programs are",
+    "/results": "is where results go",
+    "/python": "is where the image has Flower",
+    "/python/venv": "is where the image has Flower",
+}
+
+
+def _object_name(text: str) -> str:
+    if len(text) > 253 or not _SUBDOMAIN.fullmatch(text):
+        raise fault(
+            f"{found(text)} is not an object's name: small letters, digits, hyphens and dots, "
+            "a letter or digit first and last"
+        )
+    return text
+
+
+def _volume_name(text: str) -> str:
+    if not _LABEL.fullmatch(text):
+        raise fault(f"{found(text)} is not a DNS label: at most 63 small letters, digits and hyphens")
+    if text.startswith(OWN_VOLUMES):
+        raise fault(f'names that start with "{OWN_VOLUMES}" are Flowerbed\'s own', "choose another name")
+    return text
+
+
+def _image(text: str) -> str:
+    if not text:
+        raise fault("is empty")
+    if not _IMAGE.fullmatch(text):
+        raise fault(
+            f"{found(text)} is not an image's name",
+            'for example "ghcr.io/example/app:1.0" or "ghcr.io/example/app@sha256:…"',
+        )
+    return text
+
+
+def _number_as_text(value: object) -> object:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+def _quantity(text: str) -> str:
+    if not QUANTITY.fullmatch(text):
+        raise fault(f"{found(text)} is not a quantity", 'for example "250m", "1.5", "512Mi" or "10Gi"')
+    return text
+
+
+def _resource_name(text: str) -> str:
+    if not _RESOURCE.fullmatch(text):
+        raise fault(f"{found(text)} is not a resource", 'for example "cpu", "memory" or "nvidia.com/gpu"')
+    return text
+
+
+def _mount_path(text: str) -> str:
+    if not text.startswith("/"):
+        raise fault(f"{found(text)} is not an absolute path", f'for example "/{text.lstrip("./")}"')
+    if ":" in text or "\0" in text or ".." in text.split("/"):
+        raise fault(f'{found(text)} cannot be mounted at: no colons, and no ".."')
+    place = "/" + "/".join(part for part in text.split("/") if part)
+    if place in _RESERVED_PATHS or place.startswith("/flowerbed/"):
+        what = _RESERVED_PATHS.get(place, _RESERVED_PATHS["/flowerbed"])
+        raise fault(f"{place} {what}", 'mount somewhere else, for example at "/data"')
+    return text
+
+
+def _host_path(text: str) -> str:
+    if not text.startswith("/") or ".." in text.split("/") or "\0" in text:
+        raise fault(f"{found(text)} is not an absolute path of a node", 'for example "/srv/data"')
+    return text
+
+
+def _schema(pattern: re.Pattern[str], **more: object) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^({pattern.pattern})$", **more})
+
+
+ObjectName: TypeAlias = Annotated[str, AfterValidator(_object_name), _schema(_SUBDOMAIN, maxLength=253)]
+VolumeName: TypeAlias = Annotated[
+    str,
+    AfterValidator(_volume_name),
+    _schema(_LABEL, maxLength=63, **{"not": {"pattern": f"^{OWN_VOLUMES}"}}),
+]
+ImageReference: TypeAlias = Annotated[str, AfterValidator(_image), _schema(_IMAGE)]
+Quantity: TypeAlias = Annotated[
+    str,
+    BeforeValidator(_number_as_text),
+    AfterValidator(_quantity),
+    WithJsonSchema({"type": ["string", "number"], "pattern": f"^({QUANTITY.pattern})$", "minimum": 0}),
+]
+ResourceList: TypeAlias = Annotated[
+    dict[Annotated[str, AfterValidator(_resource_name)], Quantity],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": {
+                "type": ["string", "number"],
+                "pattern": f"^({QUANTITY.pattern})$",
+                "minimum": 0,
+            },
+            "propertyNames": {"pattern": f"^({_RESOURCE.pattern})$"},
+        }
+    ),
+]
+MountPath: TypeAlias = Annotated[
+    str,
+    AfterValidator(_mount_path),
+    WithJsonSchema({"type": "string", "pattern": "^/[^:]*$", "not": {"enum": sorted(_RESERVED_PATHS)}}),
+]
+HostFolder: TypeAlias = Annotated[str, AfterValidator(_host_path), WithJsonSchema({"type": "string", "pattern": "^/"})]

@@ -1,0 +1,202 @@
+"""A cluster leaves nothing behind, however it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cluster.inside import MARK
+from cluster.leftovers import CGROUP_PREFIX, cgroups_of, sweep
+from cluster.node import KERNEL_TUNABLES
+from cluster.packages import cluster_cache
+
+_TESTS = Path(__file__).parents[1]
+_HARNESS = """
+import json
+from cluster import Cluster
+from cluster.images import flower_images
+from cluster.pods import pod
+
+with Cluster(2, images=[flower_images("1.41.0")]) as one:
+    one.kubectl("create", "-f", "-", input=json.dumps(pod("sleeper", "sleep 1000")))
+    one.kubectl("wait", "pod/sleeper", "--for=condition=Ready", "--timeout=90s")
+    print(one.identity, flush=True)
+    input()
+"""
+_SYSTEM_FOLDERS = [
+    "/etc/cni",
+    "/opt/cni",
+    "/run/containerd",
+    "/usr/libexec/kubernetes",
+    "/var/lib/cni",
+    "/var/lib/containerd",
+    "/var/lib/containers",
+    "/var/lib/kubelet",
+    "/var/log/pods",
+]
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What can be seen of a cluster from the host.
+
+    Parameters
+    ----------
+    identity : str
+        Which cluster.
+    interface : str
+        The host's end of its cable.
+    namespaces : frozenset of str
+        All namespaces that it has and the host has not, such as ``net:[4026532001]``.
+    """
+
+    identity: str
+    interface: str
+    namespaces: frozenset[str]
+
+    def left(self) -> list[str]:
+        """Return all that is still there."""
+        found = [f"process {process}" for process in _processes(self.identity)]
+        for process in _all_processes():
+            # The kernel uses the numbers of namespaces again, so those of another cluster say nothing.
+            if _cluster(process) in (None, self.identity):
+                found += [f"namespace of {process}"] if self.namespaces & _namespaces(process) else []
+                mounts = _read(f"/proc/{process}/mountinfo").splitlines()
+                found += [
+                    line for line in mounts if self.identity in line or any(name in line for name in self.namespaces)
+                ]
+        found += [str(group) for group in cgroups_of(self.identity)]
+        found += [self.interface] if Path("/sys/class/net", self.interface).exists() else []
+        return found + [str(path) for path in _folder(self.identity).parent.glob(f"{self.identity}*")]
+
+
+@dataclass
+class Harness:
+    """A process that has a cluster with a Pod, and that a test may end as it likes."""
+
+    process: subprocess.Popen[str]
+    traces: Traces
+
+    def gone(self, seconds: float = 30) -> None:
+        """Wait until nothing of the cluster is left."""
+        until = time.monotonic() + seconds
+        while left := self.traces.left():
+            assert time.monotonic() < until, left
+            time.sleep(0.05)
+
+
+def _folder(identity: str) -> Path:
+    return cluster_cache() / "running" / identity
+
+
+def _all_processes() -> list[str]:
+    return [name for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:  # it has just ended
+        return ""
+
+
+def _cluster(process: str) -> str | None:
+    """Return whose process it is: programs carry a mark, containers are in a cgroup of their cluster."""
+    carried = re.search(rf"(?:^|\0){MARK}=(\w+)", _read(f"/proc/{process}/environ"))
+    grouped = re.search(rf"/{CGROUP_PREFIX}(\w+)", _read(f"/proc/{process}/cgroup"))
+    found = carried or grouped
+    return found[1] if found else None
+
+
+def _processes(identity: str) -> list[str]:
+    return [process for process in _all_processes() if _cluster(process) == identity]
+
+
+def _namespaces(process: str) -> frozenset[str]:
+    try:
+        return frozenset(str(link.readlink()) for link in Path(f"/proc/{process}/ns").iterdir())
+    except OSError:
+        return frozenset()
+
+
+@pytest.fixture
+def harness(cluster_here: None) -> Iterator[Harness]:
+    """Start a harness as a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _HARNESS],
+        env={**os.environ, "PYTHONPATH": str(_TESTS)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process:
+        identity = process.stdout.readline().strip()
+        assert identity, "the harness failed (see its error above)"
+        own = frozenset().union(*(_namespaces(name) for name in _processes(identity))) - _namespaces("self")
+        interface = (_folder(identity) / "interface").read_text()
+        yield Harness(process, Traces(identity, interface, own))
+        process.kill()
+
+
+def test_one_sees_what_there_is(harness: Harness) -> None:
+    """Else the other tests would pass with any cluster."""
+    found = harness.traces.left()
+    assert len(harness.traces.namespaces) >= 10
+    for kind in ("process ", "namespace of ", "/sys/fs/cgroup", "fb-", str(_folder(harness.traces.identity))):
+        assert any(one.startswith(kind) for one in found), kind
+    assert any(" - overlay " in one for one in found)
+    assert any(" - nsfs " in one for one in found)
+
+
+def test_nothing_is_left_after_a_normal_end(harness: Harness) -> None:
+    assert harness.process.stdin is not None
+    harness.process.stdin.write("\n")
+    harness.process.stdin.close()
+    assert harness.process.wait(30) == 0
+    harness.gone(seconds=5)  # for the kernel, which takes networks down in the background
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nothing_is_left_after_a_signal(harness: Harness, number: signal.Signals) -> None:
+    harness.process.send_signal(number)
+    assert harness.process.wait(30) != 0
+    harness.gone()
+
+
+def test_the_next_cluster_removes_what_a_killed_guard_left(harness: Harness) -> None:
+    command = f"cluster.guard\0{_folder(harness.traces.identity)}"
+    guards = [name for name in _processes(harness.traces.identity) if command in _read(f"/proc/{name}/cmdline")]
+    assert len(guards) == 1
+    harness.process.kill()
+    os.kill(int(guards[0]), signal.SIGKILL)
+    _await(lambda: not _processes(harness.traces.identity))
+    sweep(_folder(harness.traces.identity).parent)
+    harness.gone()
+
+
+def test_the_machine_stays_as_it_is(cluster_here: None, request: pytest.FixtureRequest) -> None:
+    def machine() -> dict[str, str]:
+        tunables = {name: _read(f"/proc/sys/{name}") for name in KERNEL_TUNABLES}
+        return tunables | {name: str(Path(name).exists()) for name in _SYSTEM_FOLDERS}
+
+    before = machine()
+    request.getfixturevalue("harness")
+    assert machine() == before
+
+
+def _await(condition: Callable[[], bool], seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)

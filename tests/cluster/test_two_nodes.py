@@ -1,0 +1,41 @@
+"""A cluster with a node for everything, and one for Pods that ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cluster import Cluster, NodeSpec
+from cluster.images import flower_images
+from cluster.pods import create, fetch, pod, service, until_ready, web_server
+
+
+@pytest.fixture(scope="module")
+def pair(cluster: Cluster) -> Iterator[Cluster]:
+    """Start it beside the session's own: clusters do not get into each other's way."""
+    tainted = {"key": "pool", "value": "far", "effect": "NoSchedule"}
+    with Cluster([NodeSpec(), NodeSpec({"pool": "far"}, (tainted,))], images=[flower_images("1.41.0")]) as two:
+        yield two
+
+
+def test_pods_on_both_talk_by_services(pair: Cluster) -> None:
+    far = {"nodeSelector": {"pool": "far"}, "tolerations": [{"key": "pool", "operator": "Exists"}]}
+    create(pair, "default", web_server("near"), web_server("far", **far), service("near"), service("far"))
+    until_ready(pair, "default", "near", "far")
+    place = "jsonpath={.items[*].spec.nodeName}"
+    assert pair.kubectl("get", "pods", "--sort-by=.metadata.name", "-o", place) == "node-1 node-0"
+    for asking in ("near", "far"):
+        # With the namespace: a Pod knows its own plain name from /etc/hosts.
+        ask = "; ".join([fetch("http://near.default"), fetch("http://far.default")])
+        assert pair.kubectl("exec", asking, "--", "sh", "-c", ask).split() == ["near", "far"]
+
+
+def test_a_taint_keeps_others_away(pair: Cluster) -> None:
+    create(pair, "default", pod("shy", "true", nodeSelector={"pool": "far"}))
+
+    def reason() -> str:
+        path = "jsonpath={.status.conditions[?(@.type=='PodScheduled')].message}"
+        return pair.kubectl("get", "pod", "shy", "-o", path)
+
+    pair.wait(lambda: "untolerated taint {pool: far}" in reason(), "the scheduler says why")

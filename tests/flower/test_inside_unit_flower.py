@@ -1,0 +1,84 @@
+"""The init of a unit with Flower itself: it becomes ready when it is, and lives and dies as one."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from by_hand import Client, eventually
+from units import FederationInUnits, RunningUnit
+
+from flowerbed import processes
+from flowerbed.flower.releases import Row
+
+pytestmark = [pytest.mark.flower, pytest.mark.timeout(600)]  # the first run on a machine installs Flower
+
+
+@pytest.fixture(scope="module")
+def federation(row: Row, tmp_path_factory: pytest.TempPathFactory) -> FederationInUnits:
+    return FederationInUnits(str(row.release), tmp_path_factory.mktemp(f"units-{row.minor}"))
+
+
+@pytest.fixture(scope="module")
+def superlink(federation: FederationInUnits) -> Iterator[RunningUnit]:
+    with federation.superlink_unit() as unit:
+        yield unit
+
+
+@pytest.fixture(scope="module")
+def client(federation: FederationInUnits, superlink: RunningUnit) -> Iterator[Client]:
+    eventually(superlink.ready)
+    client = Client(
+        federation.release, federation.control, home=federation.folder / "client", database=federation.database
+    )
+    yield client
+    client.close()
+
+
+def test_a_superlink_is_ready_when_it_answers(federation: FederationInUnits, client: Client) -> None:
+    assert client.ask("runs") == []
+    assert (federation.folder / "superlink" / "made").is_dir()
+
+
+def test_a_supernode_and_its_superexec_are_ready_when_connected(
+    federation: FederationInUnits, superlink: RunningUnit, client: Client
+) -> None:
+    with federation.supernode_unit() as unit:
+        eventually(unit.ready)
+        eventually(lambda: any(node["online"] for node in client.ask("nodes")))
+        tree = "\n".join(processes.command_line(pid) for pid in unit.tree())
+        assert "partition-id=4 num-partitions=9" in tree
+        assert unit.terminate() == 0
+        assert unit.tree() == []
+        prefixes = {line.split(" | ")[0] for line in unit.lines if not line.startswith("[flowerbed: ")}
+        assert prefixes == {"supernode", "superexec"}
+        eventually(lambda: not any(node["online"] for node in client.ask("nodes")))  # it said goodbye
+    assert superlink.process.poll() is None
+
+
+@pytest.mark.parametrize("victim", ["flower-supernode", "flower-superexec"])
+def test_a_killed_half_ends_the_other(federation: FederationInUnits, client: Client, victim: str) -> None:
+    with federation.supernode_unit() as unit:
+        eventually(unit.ready)
+        os.kill(unit.find(lambda command: f"/{victim} " in command), signal.SIGKILL)
+        assert unit.ends() == 128 + signal.SIGKILL
+        assert unit.tree() == []
+
+
+def test_nobody_is_ready_before_there_is_a_superlink(row: Row, tmp_path: Path) -> None:
+    alone = FederationInUnits(str(row.release), tmp_path)
+    with alone.supernode_unit() as unit:
+        unit.says("supernode | [flowerbed: waiting until 127.0.0.1:")
+        unit.says("superexec | [flowerbed: waiting until 127.0.0.1:")
+        status, why = unit.probe("/ready")
+        assert status == 503
+        assert "supernode is not connected to 127.0.0.1:" in why
+        assert "superexec is not connected to 127.0.0.1:" in why
+        with alone.superlink_unit() as superlink:
+            eventually(lambda: superlink.ready() and unit.ready())
+            assert superlink.terminate() == 0
+        assert unit.probe("/ready") == (200, "ready")  # the SuperLink may come back
+        assert unit.terminate() == 0

@@ -1,0 +1,121 @@
+"""The verbs on a real cluster say and do what they do locally."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from flowerbed.runs.records import RunRecord
+from kubernetes.beds import Make
+
+RELEASES = ("1.22.0", "1.41.0")
+
+pytestmark = [pytest.mark.flower, pytest.mark.timeout(900)]
+
+
+@pytest.mark.parametrize("layout", ["Colocated", "Quickstart"])
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_digits_app_runs_to_its_verdict(
+    cluster_bed: Make, digits_image: Callable[[str], None], release: str, layout: str
+) -> None:
+    digits_image(release)
+    bed = cluster_bed("digits", bare=layout == "Quickstart")
+    bed.write(release, layout=layout)
+
+    up = bed("up")
+    assert up.status == 0, (up.lines[-1:], up.errors)
+    status = up.last("status")
+    assert (status["state"], status["flower"]) == ("ready", release)
+    assert (status["nodes_online"], status["superexecs_connected"]) == (2, 3)
+
+    said = bed("run")
+    assert said.status == 0, (said.lines[-1:], said.errors)
+    run = said.last("run")
+    assert set(run) == {"type", *(field.name for field in fields(RunRecord))}
+    assert (run["verdict"], len(run["rounds"])) == ("succeeded", 3)
+    assert run["rounds"][-1]["metrics"]["server/accuracy"] > 0.9
+    assert [line["number"] for line in said.lines if line["type"] == "round"] == [1, 2, 3]
+
+    assert bed.run(1)["verdict"] == "succeeded"
+    assert any("[ROUND 3/3]" in line["text"] for line in bed("logs", "1").lines)
+    if layout == "Colocated":
+        saved = bed("results", "1").last("results")
+        assert [Path(file["path"]).name for file in saved["files"]] == ["metrics.json", "model.npz"]
+        assert all(file["bytes"] == Path(bed.folder, file["path"]).stat().st_size > 0 for file in saved["files"])
+
+    down = bed("down")
+    assert down.last("down") == {"type": "down", "was_up": True, "removed": False}
+    assert bed.pods() == {}
+    assert bed("status").last("status")["state"] == "down"
+    assert bed.run(1)["verdict"] == "succeeded"
+
+
+def test_up_again_changes_nothing_and_down_keeps_what_is_asked_to_stay(cluster_bed: Make) -> None:
+    bed = cluster_bed("slow")
+    bed.write("1.41.0")
+    assert bed("up").status == 0
+    before = bed.pods()
+    again = bed("up")
+    assert again.status == 0
+    assert [line for line in again.lines if line.get("kind") == "apply"] == []
+    assert bed.pods() == before
+    assert bed("up", "--dry-run").last("diff") == {"type": "diff", "changes": False, "diff": ""}
+
+    bed.write("1.41.0", more="  superlink: {storage: {size: 2Gi}}")
+    refused = bed("up")
+    assert refused.status == 1
+    assert refused.lines[-1]["error"] == "ClusterImmutable"
+    assert bed.pods() == before
+
+    bed.write("1.41.0")
+    assert bed("down").status == 0
+    claims = json.loads(bed.kubectl("get", "pvc", "--output", "json"))["items"]
+    assert sorted(item["metadata"]["name"] for item in claims) == ["data-test-superlink-0", "test-results"]
+    assert bed("down", "--volumes").status == 0
+    bed.cluster.wait(lambda: not json.loads(bed.kubectl("get", "pvc", "--output", "json"))["items"], "no claims")
+    assert bed.cluster.kubectl("get", "namespace", bed.namespace)
+
+
+def test_a_changed_file_changes_only_what_it_says_and_removes_what_it_no_longer_has(cluster_bed: Make) -> None:
+    bed = cluster_bed("slow")
+    bed.write("1.41.0")
+    file = bed.folder / "federation.yaml"
+    two = file.read_text().replace("[{name: site, replicas: 2}]", "[{name: site}, {name: ward}]")
+    file.write_text(two)
+    assert bed("up").status == 0
+    before = bed.pods()
+    assert {"test-site-0", "test-ward-0"} <= set(before)
+    changes = bed("up", "--dry-run").last("diff")
+    assert changes["changes"] is False
+    file.write_text(two.replace("{name: site}, {name: ward}", "{name: site, nodeConfig: {more: 1}}"))
+    assert "-    kind: StatefulSet" not in bed("up", "--dry-run").last("diff")["diff"]
+    up = bed("up")
+    assert up.status == 0
+    after = bed.pods()
+    assert "test-ward-0" not in after
+    assert after["test-superlink-0"] == before["test-superlink-0"]
+    assert after["test-site-0"] != before["test-site-0"]
+
+
+def test_run_alone_brings_a_federation_up_and_down_again(cluster_bed: Make) -> None:
+    bed = cluster_bed("slow")
+    bed.write("1.41.0")
+    said = bed("run", "--run-config", "seconds=0.1 num-server-rounds=1")
+    assert (said.status, said.last("run")["verdict"]) == (0, "succeeded")
+    assert bed.pods() == {}
+
+
+def test_what_the_image_lacks_is_told_before_anything_runs(cluster_bed: Make) -> None:
+    bed = cluster_bed("digits")
+    bed.write("1.41.0", image="flwr/superexec:1.41.0")
+    assert bed("up").status == 0
+    said = bed("run")
+    assert said.status == 2
+    assert said.lines[-1]["error"] == "AppError"
+    assert "scikit-learn is not there" in said.error
+    assert bed.kubectl("get", "jobs", "--output", "name") == ""
+    assert bed.run(1)["verdict"] == "failed"

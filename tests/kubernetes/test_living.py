@@ -1,0 +1,93 @@
+"""A federation is known from its objects in the cluster alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowerbed.kubernetes import living
+from flowerbed.kubernetes.labels import COMPONENT, INSTANCE, VERSION
+from flowerbed.topology.model import Role
+
+
+def workload(component: str, replicas: int = 1, kind: str = "StatefulSet") -> dict[str, Any]:
+    labels = {INSTANCE: "fed", COMPONENT: component, VERSION: "1.41.0"}
+    return {"kind": kind, "metadata": {"name": f"fed-{component}", "labels": labels}, "spec": {"replicas": replicas}}
+
+
+def pod(name: str, component: str, **status: Any) -> dict[str, Any]:
+    labels = {INSTANCE: "fed", COMPONENT: component, VERSION: "1.41.0"}
+    spec = {"containers": [{"name": component, "ports": [{"name": "api", "containerPort": 8000}]}]}
+    return {
+        "kind": "Pod",
+        "metadata": {"name": f"fed-{name}", "uid": name, "labels": labels},
+        "spec": spec,
+        "status": status,
+    }
+
+
+RUNNING = {"containerStatuses": [{"state": {"running": {}}, "restartCount": 2}], "podIP": "10.0.0.7"}
+READY = RUNNING | {"conditions": [{"type": "Ready", "status": "True"}]}
+
+
+def read(*pods: dict[str, Any], split: bool = False) -> living.Living:
+    workloads = [workload("superlink"), workload("superexec-serverapp"), workload("supernode", 2)]
+    if split:
+        workloads += [
+            workload("superexec-clientapp", kind="Deployment"),
+            workload("superexec-clientapp", kind="Deployment"),
+        ]
+    return living.read("fed", "ns", workloads, pods)
+
+
+def test_an_empty_namespace_has_no_federation() -> None:
+    assert not living.read("fed", "ns", [], []).exists
+
+
+def test_the_release_is_the_superlinks() -> None:
+    assert read().release == "1.41.0"
+
+
+def test_a_colocated_supernode_counts_for_its_superexec_too() -> None:
+    found = read(pod("hospital-0", "supernode", **READY), pod("hospital-1", "supernode", **RUNNING))
+    assert found.colocated
+    assert (found.wanted(Role.SUPERNODE), found.superexecs_wanted, found.superexecs_ready) == (2, 3, 1)
+
+
+def test_superexecs_of_their_own_are_counted_by_themselves() -> None:
+    found = read(
+        pod("supernode-0", "supernode", **READY),
+        pod("superexec-clientapp-0", "superexec-clientapp", **READY),
+        split=True,
+    )
+    assert not found.colocated
+    assert (found.superexecs_wanted, found.superexecs_ready) == (3, 1)
+
+
+def test_a_pod_on_its_way_out_no_longer_belongs() -> None:
+    leaving = pod("superlink-0", "superlink", **READY)
+    leaving["metadata"]["deletionTimestamp"] = "2026-11-24T12:00:00Z"
+    assert read(leaving).superlink() is None
+    assert read(pod("superlink-0", "superlink", **RUNNING)).superlink() is not None
+
+
+def test_a_component_shows_its_state_restarts_and_addresses() -> None:
+    [component] = read(pod("superlink-0", "superlink", **READY)).components()
+    assert (component.name, component.state, component.restarts) == ("superlink-0", "running", 2)
+    assert component.addresses == {"api": "10.0.0.7:8000"}
+
+
+def test_a_crash_loop_is_told_with_its_exit_status() -> None:
+    waiting = {"waiting": {"reason": "CrashLoopBackOff"}}
+    ended = {"terminated": {"exitCode": 137}}
+    status = {"containerStatuses": [{"state": waiting, "lastState": ended, "restartCount": 4}]}
+    [component] = read(pod("hospital-0", "supernode", **status)).components()
+    assert (component.state, component.note) == ("crash loop", "ended with exit status 137")
+
+
+def test_another_incarnation_is_another_pod_or_another_start() -> None:
+    first = pod("superexec-serverapp-0", "superexec-serverapp", **READY)
+    restarted = pod("superexec-serverapp-0", "superexec-serverapp", **READY)
+    restarted["status"] = {"containerStatuses": [{"state": {"running": {}}, "restartCount": 3}]}
+    replaced = pod("superexec-serverapp-0", "superexec-serverapp", **READY)
+    replaced["metadata"]["uid"] = "another"
+    assert len({living.incarnation(item) for item in (first, restarted, replaced)}) == 3

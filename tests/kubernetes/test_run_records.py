@@ -1,0 +1,43 @@
+"""Runs survive in ConfigMaps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flowerbed.kubernetes.run_records import DETAIL_CHARACTERS, Kept, from_objects, next_number, to_object
+from flowerbed.runs.records import Exchange, Phase, Round, RunRecord, Verdict
+
+RECORD = RunRecord(
+    3,
+    "123",
+    "someone/app==1.0",
+    Phase.FINISHED,
+    outcome="completed",
+    verdict=Verdict.SUCCEEDED,
+    rounds=(Round(1, (Exchange("train", 2, 2, 0),), {"train/loss": 0.5}, 1.0, 2.0),),
+    total_rounds=1,
+    config={"lr": 0.1},
+    submitted_at=1.0,
+    finished_at=9.0,
+)
+
+
+def test_a_record_comes_back_as_it_was() -> None:
+    kept = Kept(RECORD, timeout=90.0, serverapp="uid/0")
+    assert from_objects([to_object("fed", "ns", kept)]) == [kept]
+
+
+def test_other_config_maps_are_passed_over() -> None:
+    other = {"metadata": {"name": "fed-programs"}, "data": {"launcher.py": "print()"}}
+    assert from_objects([other, {"metadata": {"name": "empty"}}]) == []
+
+
+def test_numbers_go_on_after_the_highest_even_where_one_is_missing() -> None:
+    assert next_number([]) == 1
+    assert next_number([Kept(replace(RECORD, number=number)) for number in (1, 4)]) == 5
+
+
+def test_a_long_traceback_is_cut_at_its_beginning() -> None:
+    [kept] = from_objects([to_object("fed", "ns", Kept(replace(RECORD, detail="x" * DETAIL_CHARACTERS + "end")))])
+    assert len(kept.record.detail) == DETAIL_CHARACTERS
+    assert kept.record.detail.endswith("end")

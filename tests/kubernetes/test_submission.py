@@ -1,0 +1,43 @@
+"""What an image brings is compared with what the app's folder asks for; the folder travels whole."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+
+from flowerbed.kubernetes.submission import missing, pack
+
+IMAGE = {"flwr": "1.41.0", "scikit-learn": "1.5.2", "Numpy": "1.26.4", "typing_extensions": "4.12.2"}
+
+
+MARKERS = {name: str(value) for name, value in default_environment().items()} | {"sys_platform": "plan9"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (["scikit-learn>=1.3", "numpy", "typing-extensions"], []),
+        (["flwr[simulation]>=9"], []),
+        (["torch"], ["torch is not there"]),
+        (["scikit-learn>=1.6"], ["scikit-learn>=1.6 is asked for and 1.5.2 is there"]),
+        (["torch; python_version < '3'"], []),
+        (["torch; sys_platform == 'plan9'"], ["torch is not there"]),
+        (["NumPy<1.20", "pandas>2"], ["NumPy<1.20 is asked for and 1.26.4 is there", "pandas is not there"]),
+    ],
+)
+def test_what_is_missing_is_told_in_words(wanted: list[str], said: list[str]) -> None:
+    assert missing(tuple(Requirement(text) for text in wanted), IMAGE, MARKERS) == said
+
+
+def test_a_packed_folder_is_the_same_each_time_but_for_its_content(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "task.py").write_text("x = 1\n")
+    with tarfile.open(fileobj=io.BytesIO(pack(tmp_path))) as archive:
+        members = {member.name: member for member in archive.getmembers()}
+        assert set(members) == {".", "./app", "./app/task.py"}
+        assert {(member.uid, member.gid, member.mtime, member.uname) for member in members.values()} == {(0, 0, 0, "")}

@@ -1,0 +1,169 @@
+"""The fields that have Kubernetes' own names and shapes, and what is said when one of them is wrong.
+
+As in test_load, a caret marks the place that a problem points to.
+"""
+
+# ruff: noqa: E501 (tables have one case on a line)
+
+from __future__ import annotations
+
+import contextlib
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowerbed.errors import SpecError
+from flowerbed.spec.kubernetes import PullPolicy
+from flowerbed.spec.load import parse
+from flowerbed.spec.model import Federation
+from flowerbed.spec.quantity import amount
+
+HEAD = "apiVersion: flowerbed.dev/v1alpha1\nkind: Federation\nmetadata: {name: demo}\nspec:\n  "
+POOL = "supernodes: [{name: a}]\n  "
+
+
+def read(spec: str) -> Federation:
+    return parse(HEAD + spec + "\n", "f").federation
+
+
+def test_all_that_is_not_said_has_a_default() -> None:
+    spec = read(POOL).spec
+    assert (spec.security.tls.mode, spec.security.node_auth) == ("Disabled", False)
+    assert (spec.superlink.image, spec.superlink.storage.size, spec.superlink.storage.storage_class_name) == (
+        None,
+        "1Gi",
+        None,
+    )
+    assert (spec.serverapp.results.size, spec.serverapp.results.claim_name) == ("1Gi", None)
+    assert (spec.app.image_pull_policy, spec.app.image_pull_secrets) == (None, ())
+    for section in (spec.serverapp, spec.supernodes[0]):
+        assert (section.env_from, section.volumes, section.resources.requests, section.resources.limits) == (
+            (),
+            (),
+            {},
+            {},
+        )
+
+
+def test_what_is_said_is_kept() -> None:
+    spec = read(
+        """supernodes:
+    - name: a
+      envFrom: [{secretRef: {name: keys}}, {configMapRef: {name: settings}}]
+      volumes:
+        - {name: data, mountPath: /srv/data, readOnly: true, persistentVolumeClaim: {claimName: chest}}
+        - {name: host, mountPath: /srv/host, hostPath: {path: /mnt/x, type: Directory}}
+        - {name: shm, mountPath: /dev/shm, emptyDir: {medium: Memory, sizeLimit: 64Mi}}
+        - {name: config, mountPath: /etc/x, configMap: {name: x}}
+        - {name: secret, mountPath: /etc/y, secret: {secretName: y}}
+        - {name: scratch, mountPath: /tmp/scratch, emptyDir: {}}
+      resources: {requests: {cpu: 1, memory: 1.5Gi}, limits: {nvidia.com/gpu: 2}}
+  app: {image: "registry.example.org:5000/team/app:1.0@sha256:%s", imagePullPolicy: IfNotPresent, imagePullSecrets: [{name: registry}]}
+  superlink: {image: flwr/superlink, resources: {limits: {memory: 4Gi}}, storage: {size: 10Gi, storageClassName: fast}}
+  serverapp: {results: {claimName: kept}}
+  security: {tls: {mode: Disabled}, nodeAuth: false}"""
+        % ("0" * 64)
+    ).spec
+    pool = spec.supernodes[0]
+    assert [source.model_dump(by_alias=True, exclude_none=True) for source in pool.env_from] == [
+        {"secretRef": {"name": "keys"}},
+        {"configMapRef": {"name": "settings"}},
+    ]
+    assert pool.volumes[0].persistent_volume_claim is not None
+    assert (pool.volumes[0].persistent_volume_claim.claim_name, pool.volumes[0].read_only) == ("chest", True)
+    assert (pool.resources.requests, pool.resources.limits) == (
+        {"cpu": "1", "memory": "1.5Gi"},
+        {"nvidia.com/gpu": "2"},
+    )
+    assert spec.app.image_pull_policy is PullPolicy.IF_NOT_PRESENT
+    assert spec.serverapp.results.claim_name == "kept"
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        (POOL + "security: {tls: {mode: ^Enabled}}", 'spec.security.tls.mode: wanted Disabled, found "Enabled" (write Disabled)'),
+        (POOL + "security: {nodeAuth: ^true}", "spec.security.nodeAuth: SuperNodes cannot be made to prove who they are yet (write nodeAuth: false)"),
+        (POOL + "security: {nodeAuth: ^1}", "spec.security.nodeAuth: wanted true or false, found the number 1"),
+        (POOL + "app: {image: ^Example/App}", 'spec.app.image: "Example/App" is not an image\'s name (for example "ghcr.io/example/app:1.0" or "ghcr.io/example/app@sha256:…")'),
+        (POOL + 'app: {image: ^""}', "spec.app.image: is empty"),
+        (POOL + "app: {imagePullPolicy: ^Allways}", 'spec.app.imagePullPolicy: wanted Always, IfNotPresent or Never, found "Allways" (write Always)'),
+        (POOL + "app: {imagePullSecrets: [^registry]}", 'spec.app.imagePullSecrets[0]: wanted a mapping, found "registry"'),
+        (POOL + "app: {imagePullSecrets: ^registry}", 'spec.app.imagePullSecrets: wanted a list, found "registry"'),
+        (POOL + "superlink: {storage: {size: ^10GB}}", 'spec.superlink.storage.size: "10GB" is not a quantity (for example "250m", "1.5", "512Mi" or "10Gi")'),
+        (POOL + "superlink: {storage: {size: ^-1}}", 'spec.superlink.storage.size: "-1" is not a quantity (for example "250m", "1.5", "512Mi" or "10Gi")'),
+        (POOL + "superlink: {storage: {storageClassName: ^Fast}}", 'spec.superlink.storage.storageClassName: "Fast" is not an object\'s name: small letters, digits, hyphens and dots, a letter or digit first and last'),
+        (POOL + "superlink: {resources: {^request: {}}}", 'spec.superlink.resources.request: no such key (did you mean "requests"?)'),
+        (POOL + "superlink: {resources: {requests: {^c/p/u: 1}}}", 'spec.superlink.resources.requests.c/p/u: "c/p/u" is not a resource (for example "cpu", "memory" or "nvidia.com/gpu")'),
+        (POOL + "superlink: {resources: {requests: {memory: ^2Gi}, limits: {memory: 1Gi}}}", "spec.superlink.resources.requests.memory: 2Gi is more than the limit, 1Gi"),
+        (POOL + "serverapp: {resources: {requests: {cpu: ^1}, limits: {cpu: 999m}}}", "spec.serverapp.resources.requests.cpu: 1 is more than the limit, 999m"),
+        (POOL + "serverapp: {results: ^{claimName: a, size: 1Gi}}", "spec.serverapp.results: claimName names a claim that is there; size and storageClassName are for one that is made"),
+        (POOL + "serverapp: {envFrom: [^{}]}", "spec.serverapp.envFrom[0]: names nothing (exactly one of secretRef, configMapRef)"),
+        (POOL + "serverapp: {envFrom: [^{secretRef: {name: a}, configMapRef: {name: b}}]}", "spec.serverapp.envFrom[0]: names secretRef and configMapRef (exactly one of secretRef, configMapRef)"),
+        (POOL + "serverapp: {volumes: [^{name: a, mountPath: /a}]}", "spec.serverapp.volumes[0]: names nothing (exactly one of persistentVolumeClaim, configMap, secret, hostPath, emptyDir)"),
+        (POOL + "serverapp: {volumes: [{name: a, mountPath: ^data, emptyDir: {}}]}", 'spec.serverapp.volumes[0].mountPath: "data" is not an absolute path (for example "/data")'),
+        (POOL + "serverapp: {volumes: [{name: a, mountPath: ^/tmp/, emptyDir: {}}]}", "spec.serverapp.volumes[0].mountPath: /tmp is every Pod's own scratch folder (mount somewhere else, for example at \"/data\")"),
+        (POOL + "serverapp: {volumes: [{name: a, mountPath: ^/flowerbed/x, emptyDir: {}}]}", "spec.serverapp.volumes[0].mountPath: /flowerbed/x is where Flowerbed's programs are (mount somewhere else, for example at \"/data\")"),
+        (POOL + "serverapp: {volumes: [{name: a, mountPath: ^/a/../b, emptyDir: {}}]}", 'spec.serverapp.volumes[0].mountPath: "/a/../b" cannot be mounted at: no colons, and no ".."'),
+        (POOL + "serverapp: {volumes: [{name: ^flowerbed-x, mountPath: /a, emptyDir: {}}]}", 'spec.serverapp.volumes[0].name: names that start with "flowerbed-" are Flowerbed\'s own (choose another name)'),
+        (POOL + "serverapp: {volumes: [^{name: a, mountPath: /a, emptyDir: }]}", "spec.serverapp.volumes[0]: names nothing (exactly one of persistentVolumeClaim, configMap, secret, hostPath, emptyDir)"),
+        ("supernodes: [{name: a, volumes: [{name: a, mountPath: /a, emptyDir: {}}, {name: ^a, mountPath: /b, emptyDir: {}}]}]", 'spec.supernodes[0].volumes[1].name: "a" is already the name of spec.supernodes[0].volumes[0]'),
+        ("supernodes: [{name: a, volumes: [{name: a, mountPath: /a, emptyDir: {}}, {name: b, mountPath: ^/a/, emptyDir: {}}]}]", 'spec.supernodes[0].volumes[1].mountPath: "/a/" is already the place of spec.supernodes[0].volumes[0]'),
+        ("supernodes: [{name: a, volumes: [{name: a, mountPath: /a, hostPath: {path: ^data}}]}]", 'spec.supernodes[0].volumes[0].hostPath.path: "data" is not an absolute path of a node (for example "/srv/data")'),
+        ("supernodes: [{name: a, volumes: [{name: a, mountPath: /a, hostPath: {path: /x, type: ^Folder}}]}]", 'spec.supernodes[0].volumes[0].hostPath.type: wanted DirectoryOrCreate, Directory, FileOrCreate, File, Socket, CharDevice or BlockDevice, found "Folder" (write File)'),
+        ("supernodes: [{name: a, volumes: [{name: a, mountPath: /a, persistentVolumeClaim: {^claim: x}}]}]", 'spec.supernodes[0].volumes[0].persistentVolumeClaim.claim: no such key (did you mean "claimName"?)'),
+    ],
+)  # fmt: skip
+def test_a_fault_and_its_words(spec: str, problem: str) -> None:
+    before, _, after = (HEAD + spec + "\n").partition("^")
+    line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+    with pytest.raises(SpecError) as caught:
+        parse(before + after, "f")
+    assert str(caught.value).splitlines() == [f"f:{line}:{column}: {problem}"]
+
+
+def test_labels_of_ours_are_not_the_files() -> None:
+    text = HEAD.replace("{name: demo}", "{name: demo, labels: {app.kubernetes.io/name: x}}") + POOL
+    with pytest.raises(SpecError, match=r"app\.kubernetes\.io/name: is set by Flowerbed"):
+        parse(text, "f")
+
+
+@pytest.mark.parametrize(("length", "replicas", "fits"), [(40, 100, True), (40, 101, False), (39, 101, True)])
+def test_quickstart_makes_longer_names(length: int, replicas: int, *, fits: bool) -> None:
+    name = "n" * length
+    text = HEAD.replace("demo", name) + f"layout: Quickstart\n  supernodes: [{{name: a, replicas: {replicas}}}]\n"
+    if fits:
+        parse(text, "f")
+        parse(text.replace("Quickstart", "Colocated"), "f")
+    else:
+        with pytest.raises(SpecError, match=r"^f:3:18: metadata\.name: is 40 characters long; with 101 SuperNodes"):
+            parse(text, "f")
+        parse(text.replace("Quickstart", "Colocated"), "f")
+
+
+@pytest.mark.parametrize(
+    ("quantity", "found"),
+    [
+        ("0", "0"),
+        ("1", "1"),
+        ("250m", "0.25"),
+        ("1.5", "1.5"),
+        (".5", "0.5"),
+        ("512Mi", str(512 * 2**20)),
+        ("1Gi", str(2**30)),
+        ("1G", "1000000000"),
+        ("2e3", "2000"),
+        ("1E", "1000000000000000000"),
+        ("100n", "1E-7"),
+    ],
+)
+def test_what_a_quantity_amounts_to(quantity: str, found: str) -> None:
+    assert amount(quantity) == Decimal(found)
+
+
+@given(st.text(alphabet="0123456789.eEmkKMGi+-", max_size=6))
+def test_any_text_is_a_quantity_or_refused(text: str) -> None:
+    with contextlib.suppress(ValueError):
+        assert amount(text) >= 0
