@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from bench.figures import Figure, table
-from bench.measures import Measure, Task, helping, memory, run, sixteen, size, up
+from bench.measures import Measure, Task, helping, memory, render, run, sixteen, size, up
 from bench.workplace import Workplace, say
 from flowerbed import __version__
 from flowerbed.flower.releases import DEFAULT
@@ -22,6 +22,7 @@ from flowerbed.flower.releases import DEFAULT
 MEASURES: dict[str, Measure] = {
     "help": helping.measure,
     "size": size.measure,
+    "render": render.measure,
     "up": up.measure,
     "run": run.measure,
     "memory": memory.measure,

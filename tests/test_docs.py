@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import pytest
+import yaml
 from cyclopts import App, CycloptsError, MissingArgumentError
 from pydantic import BaseModel
 
@@ -21,6 +22,9 @@ from flowerbed.environments.pruning import Listed
 from flowerbed.errors import SpecError
 from flowerbed.flower.inside import wedge
 from flowerbed.flower.releases import DEFAULT, RELEASES
+from flowerbed.kubernetes import permissions, runtime
+from flowerbed.kubernetes.manifests import pod, run_job
+from flowerbed.kubernetes.manifests.objects import objects
 from flowerbed.local import backoff, logs, unit
 from flowerbed.local.doctor import Check
 from flowerbed.local.layout import StateFolder
@@ -37,8 +41,9 @@ from flowerbed.spec.model import Federation
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(flowerbed.__file__).parent
-README, FILE, RUNS, LOCAL = (
-    ROOT / name for name in ("README.md", "docs/federation-file.md", "docs/runs.md", "docs/local-runtime.md")
+README, FILE, RUNS, LOCAL, CLUSTER = (
+    ROOT / name
+    for name in ("README.md", "docs/federation-file.md", "docs/runs.md", "docs/local-runtime.md", "docs/kubernetes.md")
 )
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("changelog/*.md"), ROOT / "tests/apps/README.md"]
@@ -146,7 +151,9 @@ def test_every_flag_named_in_passing_is_one() -> None:
     known = {
         name for command in commands for argument in command.assemble_argument_collection() for name in argument.names
     }
-    named = {flag for path in (README, FILE, RUNS, LOCAL) for flag in re.findall(r"`(--[a-z-]+)`", prose(path))}
+    named = {
+        flag for path in (README, FILE, RUNS, LOCAL, CLUSTER) for flag in re.findall(r"`(--[a-z-]+)`", prose(path))
+    }
     assert len(named) > 5
     assert named - known - {"--help"} == set()
 
@@ -297,6 +304,48 @@ def test_every_kind_of_event_is_documented() -> None:
     assert {words(kind)[0] for kind, _ in table(RUNS, "`kind` |")} == reported
 
 
+# The Kubernetes runtime.
+
+
+def test_the_role_shown_is_the_one_that_is_needed() -> None:
+    (text,) = blocks(CLUSTER, "yaml role")
+    assert yaml.safe_load(text) == permissions.role("flowerbed", "research")[0]
+
+
+def test_the_objects_listed_are_those_that_are_made() -> None:
+    (text,) = blocks(CLUSTER, "yaml")
+    federation = parse(text, "federation.yaml").federation
+    name, pools = federation.metadata.name, {pool.name for pool in federation.spec.supernodes}
+    made = {f"{item['kind']}/{item['metadata']['name']}" for item in objects(federation, DEFAULT)}
+    said = [(words(row[0])[0].replace("NAME", name), words(row[1])) for row in table(CLUSTER, "Object |")]
+    listed = {found.replace("POOL", pool) for found, by in said if by == ["up"] for pool in pools}
+    assert listed == made - {f"Namespace/{federation.metadata.namespace}"}
+
+
+def sentences() -> list[str]:
+    """Return patterns of all that may be said of a cluster; what is filled in is left open."""
+    found = []
+    for path in PACKAGE.rglob("kubernetes/**/*.py"):
+        for node in ast.walk(ast.parse(read(path))):
+            match node:
+                case ast.JoinedStr(values=parts):
+                    texts = [part.value if isinstance(part, ast.Constant) else None for part in parts]
+                case ast.Constant(value=str() as text):
+                    texts = [text]
+                case _:
+                    continue
+            if sum(len(str(text or "")) for text in texts) >= 12:
+                found.append("".join(".*" if text is None else re.escape(str(text)) for text in texts))
+    return found
+
+
+def test_every_reason_listed_is_said() -> None:
+    known = re.compile("|".join(f"(?:{pattern})" for pattern in sentences()), re.DOTALL)
+    listed = [phrase for row in table(CLUSTER, "It says |") for phrase in words(row[0])]
+    assert len(listed) > 20
+    assert [phrase for phrase in listed if not known.match(phrase)] == []
+
+
 # Facts that stand in sentences.
 
 FACTS = [
@@ -313,6 +362,13 @@ FACTS = [
     ),
     (LOCAL, f"The {['first', 'second', 'third'][backoff.LOOP_AFTER - 1]} end in a row"),
     (LOCAL, f"give it {unit.GRACE_SECONDS:g} seconds"),
+    (CLUSTER, f"no ClientApp process for {wedge.WEDGED_AFTER_SECONDS:g} seconds"),
+    (CLUSTER, f"ends it after {runtime.FATAL_SECONDS:g} seconds"),
+    (CLUSTER, f"nothing new for {runtime.STALLED_SECONDS:g} seconds"),
+    (CLUSTER, f"Its port {pod.HEALTH_PORT} answers"),
+    (CLUSTER, f"user and group {pod.USER}"),
+    (CLUSTER, f"the app in the image's folder `{run_job.BAKED}`"),
+    (CLUSTER, "asks for {cpu} and {memory}".format(**run_job.RESOURCES["requests"])),
     (LOCAL, f"above {logs.TRIM_ABOVE_BYTES // 2**20} MiB is cut to its last {logs.KEEP_BYTES // 2**20} MiB"),
 ]
 
@@ -331,7 +387,8 @@ def test_the_state_folder_is_drawn_as_it_is() -> None:
 
 
 def test_every_environment_variable_of_ours_is_one() -> None:
-    known = {name for path in SOURCES for name in re.findall(r"FLOWERBED_[A-Z_]+", read(path))}
+    texts = [*SOURCES, *ROOT.glob("tests/cluster/*.py")]
+    known = {name for path in texts for name in re.findall(r"FLOWERBED_[A-Z_]+", read(path))}
     named = {name for path in DOCUMENTS for name in re.findall(r"FLOWERBED_[A-Z_]+(?![A-Z_…])", read(path))}
     assert len(named) > 2
     assert named - known == set()

@@ -13,14 +13,13 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from cluster.leftovers import remove_cgroups, remove_interface
+from cluster.leftovers import remove_cgroups, remove_folder, remove_interface
 from cluster.packages import SEARCH_PATH
 
 
@@ -73,11 +72,7 @@ def _clean(folder: Path) -> None:
         remove_interface((folder / "interface").read_text())
     with contextlib.suppress(TimeoutError):
         remove_cgroups(folder.name)
-    for _ in range(50):
-        with contextlib.suppress(OSError):
-            shutil.rmtree(folder)
-            return
-        time.sleep(0.1)
+    remove_folder(folder)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -162,8 +163,15 @@ class Cluster:
             for program in [*self._programs, *(program for node in self.nodes for program in node.programs)]:
                 program.check()
             if time.monotonic() > until:
-                raise ClusterFailed(f"after {seconds:g} s still not: {what} (the logs are in {self.folder / 'logs'})")
+                raise ClusterFailed(f"after {seconds:g} s still not: {what} (the logs: {self._keep_logs()})")
             time.sleep(0.05)
+
+    def _keep_logs(self) -> Path:
+        """Copy the logs to where they outlive the cluster, until the next failure."""
+        kept = cluster_cache() / "last-failure"
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(self.folder / "logs", kept)
+        return kept
 
     # --- how it starts
 

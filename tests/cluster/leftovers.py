@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -71,6 +70,11 @@ def remove_interface(name: str) -> None:
     subprocess.run(["ip", "link", "delete", name], capture_output=True, check=False)
 
 
+def remove_folder(folder: Path) -> None:
+    """Remove a working folder: unpacked images are tens of thousands of files, which rm takes fastest."""
+    subprocess.run(["rm", "--recursive", "--force", str(folder)], check=False)
+
+
 def claim(folder: Path) -> int:
     """Make a working folder; until the last copy of this descriptor closes, nobody takes it for a leftover."""
     with locked(folder.parent.with_suffix(".lock"), waiting=lambda: None):  # a new folder is not held for a moment
@@ -87,4 +91,4 @@ def sweep(parent: Path) -> None:
         with contextlib.suppress(FileNotFoundError), (folder / _LOCK).open("rb") as file:
             if try_lock(file.fileno()):
                 remove_cgroups(folder.name)
-                shutil.rmtree(folder, ignore_errors=True)
+                remove_folder(folder)

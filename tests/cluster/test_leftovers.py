@@ -86,7 +86,7 @@ class Harness:
     process: subprocess.Popen[str]
     traces: Traces
 
-    def gone(self, seconds: float = 30) -> None:
+    def gone(self, seconds: float = 90) -> None:
         """Wait until nothing of the cluster is left."""
         until = time.monotonic() + seconds
         while left := self.traces.left():
@@ -163,14 +163,14 @@ def test_nothing_is_left_after_a_normal_end(harness: Harness) -> None:
     assert harness.process.stdin is not None
     harness.process.stdin.write("\n")
     harness.process.stdin.close()
-    assert harness.process.wait(30) == 0
+    assert harness.process.wait(90) == 0
     harness.gone(seconds=5)  # for the kernel, which takes networks down in the background
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_nothing_is_left_after_a_signal(harness: Harness, number: signal.Signals) -> None:
     harness.process.send_signal(number)
-    assert harness.process.wait(30) != 0
+    assert harness.process.wait(90) != 0
     harness.gone()
 
 

@@ -38,4 +38,4 @@ def test_a_taint_keeps_others_away(pair: Cluster) -> None:
         path = "jsonpath={.status.conditions[?(@.type=='PodScheduled')].message}"
         return pair.kubectl("get", "pod", "shy", "-o", path)
 
-    pair.wait(lambda: "untolerated taint {pool: far}" in reason(), "the scheduler says why")
+    pair.wait(lambda: "untolerated taint" in reason(), "the scheduler says why")

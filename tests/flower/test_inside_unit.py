@@ -389,6 +389,15 @@ def test_probes_do_not_keep_each_other() -> None:
             assert unit.probe("/")[0] == 404
 
 
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="this machine has no IPv6")
+def test_probes_are_answered_over_ipv6_too() -> None:
+    with RunningUnit(program("only", WAITS)) as unit:
+        eventually(unit.ready)
+        with socket.create_connection(("::1", unit.port), timeout=10) as wire:
+            wire.sendall(b"GET /ready HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert wire.recv(100).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 def test_a_taken_health_port_is_said() -> None:
     with RunningUnit(program("only", WAITS)) as unit:
         eventually(unit.ready)

@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from by_hand import Client, eventually
+from by_hand import Client, eventually, write_app
 from units import FederationInUnits, RunningUnit
 
 from flowerbed import processes
+from flowerbed.flower.release import Minor
 from flowerbed.flower.releases import Row
 
 pytestmark = [pytest.mark.flower, pytest.mark.timeout(600)]  # the first run on a machine installs Flower
+
+TELLS_FROM = Minor(1, 25)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +69,21 @@ def test_a_killed_half_ends_the_other(federation: FederationInUnits, client: Cli
         os.kill(unit.find(lambda command: f"/{victim} " in command), signal.SIGKILL)
         assert unit.ends() == 128 + signal.SIGKILL
         assert unit.tree() == []
+
+
+def test_a_serverapp_tells_of_its_end_when_its_unit_is_asked_to_end(
+    row: Row, federation: FederationInUnits, client: Client, tmp_path: Path
+) -> None:
+    if row.minor < TELLS_FROM:
+        pytest.skip(f"a ServerApp of {row.minor} just dies of SIGTERM, and the SuperLink notices when it is overdue")
+    with federation.serverapp_unit() as unit:
+        eventually(unit.ready)
+        run = client.ask("submit", app=str(write_app(tmp_path / "app")), config={"lines": 1000})["run"]
+        client.ask("follow", run=run)
+        client.wait(lambda: "line 1" in client.log(run))
+        assert unit.terminate() == 0
+        [found] = client.ask("runs", run=run)
+        assert (found["status"], found["sub"]) == ("finished", "failed")
 
 
 def test_nobody_is_ready_before_there_is_a_superlink(row: Row, tmp_path: Path) -> None:

@@ -283,6 +283,7 @@ def test_the_pods_have_all_programs_and_can_start_the_launchers() -> None:
         first, rest = data[name].split("\n", 1)
         assert first == "#!/usr/bin/env python"
         assert rest == inside.launchers()[name].read_text(encoding="utf-8")
-    imported = {found for text in data.values() for found in re.findall(r"^ +import (inside_\w+|wedge)$", text, re.M)}
-    assert {f"{module}.py" for module in imported} <= set(data)
+    siblings = {path.stem for path in inside.CLIENT.parent.glob("*.py")}
+    words = {word for text in data.values() for word in re.findall(r"^ *(?:import|from) (\w+)", text, re.MULTILINE)}
+    assert {f"{module}.py" for module in words & siblings} <= set(data)
     assert sum(map(len, data.values())) < 200_000  # kubectl apply keeps a copy in an annotation of at most 256 KiB

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from flowerbed.flower.releases import DEFAULT, find
 from flowerbed.spec.load import parse
-from flowerbed.topology.build import build, node_config_argument
-from flowerbed.topology.model import Component, Role, Topology
+from flowerbed.topology.build import build, node_config_argument, pools
+from flowerbed.topology.model import PARTITION_ID, Component, Role, Topology
 
 FILE = """
 apiVersion: flowerbed.dev/v1alpha1
@@ -59,6 +59,28 @@ def test_partition_ids_count_through_all_pools() -> None:
         'partition-id=1 num-partitions=3 dataset="chest"',
         "partition-id=2 num-partitions=3",
     ]
+
+
+def test_a_pool_is_its_supernodes_described_once() -> None:
+    row = find("1.41")
+    found = pools(parse(FILE.replace("LAYOUT", "Colocated"), "f.yaml").federation, row.contract, row.minor)
+    assert [(pool.name, pool.replicas, pool.first_partition) for pool in found] == [("hospital", 2, 0), ("lab", 1, 2)]
+    described = [
+        str(argument_after(pool.units[0].components[0], "--node-config")).replace(
+            PARTITION_ID, str(pool.first_partition + ordinal)
+        )
+        for pool in found
+        for ordinal in range(pool.replicas)
+    ]
+    assert described == [argument_after(node, "--node-config") for node in topology().supernodes]
+    (unit,) = found[0].units
+    assert [component.name for component in unit.components] == ["hospital", "hospital-superexec"]
+    assert unit.components[1].dials == (("hospital", "runtime"),)
+
+
+@given(st.text(alphabet='{}-adinoprt"\\', max_size=30))
+def test_no_value_of_the_files_is_taken_for_the_partition_id(value: str) -> None:
+    assert PARTITION_ID not in node_config_argument({"key": value + PARTITION_ID})
 
 
 def test_every_component_dials_only_ports_that_another_listens_on() -> None:

@@ -18,7 +18,7 @@ from flowerbed.flower.staging import stage
 from flowerbed.kubernetes.cluster import Cluster
 from flowerbed.kubernetes.living import container_statuses, name
 from flowerbed.kubernetes.opening import Opened, open_file
-from flowerbed.kubernetes.results import fetch
+from flowerbed.kubernetes.results import MARK, fetch
 from flowerbed.kubernetes.runtime import KubernetesRuntime
 from flowerbed.runs.history import HEADINGS, row, state
 from flowerbed.runs.names import resolve_run
@@ -60,12 +60,15 @@ def up(out: Output, place: Path, context: str | None, *, flower: str | None, dry
             runtime.up(wanted, release, watch=out.event, interrupted=interrupted, force=force)
         status = runtime.status()
         out.data("status", status)
+        if status.state != "ready":
+            out.say(f"{status.name} was ready and is {status.state}: {status.reason}")
+            return 1
         out.say(
             f"{status.name} is ready in the namespace {runtime.namespace}: Flower {status.flower},"
             f" {status.nodes_online} SuperNodes online, {status.superexecs_connected} SuperExecs connected."
         )
         out.say("Run the app with `flowerbed run --on kubernetes`; end with `flowerbed down --on kubernetes`.")
-        return 0 if status.state == "ready" else 1
+        return 0
 
 
 def run(
@@ -123,6 +126,8 @@ def _run(
             if not following:
                 out.data("run", runtime.run(number))
                 out.say(f"Run {number} is submitted. See it: flowerbed logs {number} --follow --on kubernetes")
+                if limit is not None:
+                    out.say("Its time limit is kept only while a command follows it.")
                 return 0
             record = follow_run(out, runtime, number, interrupted=interrupted, stop=fresh)
         finally:
@@ -226,7 +231,7 @@ def results(out: Output, place: Path, context: str | None, run: str, into: Path 
         folder = into if into is not None else beside / "runs" / str(record.number) / "results"
         with out.working(f"fetching the results of run {record.number}"):
             fetch(runtime, record, folder)
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MARK)
         rows = [{"path": str(path), "bytes": path.stat().st_size} for path in files]
         out.data("results", {"run": record.number, "folder": str(folder), "files": rows})
         if not files:

@@ -170,7 +170,7 @@ def _conflict(table: tuple[tuple[str, str], ...], *, doing: str, where: str | No
         f"{doing} would overwrite what others have set: {owners}",
         where=where,
         hint="Nothing was changed. Make the file say the same, have the other leave those fields alone,"
-        " or take them over with --force.",
+        " or take them over with --force-conflicts.",
         conflicts=table,
     )
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowerbed.errors import ClusterRefused
 from flowerbed.kubernetes import labels
-from flowerbed.kubernetes.cluster import Cluster
 from flowerbed.kubernetes.living import label, metadata, name, selector
 from flowerbed.kubernetes.yaml_text import dump
+
+if TYPE_CHECKING:  # `render` needs no client
+    from flowerbed.kubernetes.cluster import Cluster
 
 Object = dict[str, Any]
 
@@ -50,7 +52,9 @@ class Applier:
 
         Everything is tried as a dry run first, so that a refusal leaves nothing half done.
         """
-        fresh = self._ensure_namespace()
+        named = next((item for item in wanted if item["kind"] == "Namespace"), None)
+        wanted = [item for item in wanted if item is not named]
+        fresh = self._ensure_namespace(named)
         before = {} if fresh else self._living(wanted)
         if not fresh:
             for item in wanted:
@@ -70,6 +74,7 @@ class Applier:
 
     def preview(self, wanted: list[Object], *, force: bool = False) -> str:
         """Return what `apply` would change, as the API server sees it, as one unified diff; empty if nothing."""
+        wanted = [item for item in wanted if item["kind"] != "Namespace"]
         if self._cluster.get("Namespace", self._namespace) is None:
             return "".join(difference(None, item) for item in wanted)
         before = self._living(wanted)
@@ -106,8 +111,11 @@ class Applier:
         if not others:
             self._cluster.delete("Namespace", self._namespace)
 
-    def _ensure_namespace(self) -> bool:
-        """See that there is the namespace; return whether it was made just now."""
+    def _ensure_namespace(self, named: Object | None) -> bool:
+        """See that there is the namespace; return whether it was made just now.
+
+        One that is there stays as it is: it may be somebody else's.
+        """
         found = self._cluster.get("Namespace", self._namespace)
         if found is None:
             self._cluster.create(
@@ -116,7 +124,7 @@ class Applier:
                     "kind": "Namespace",
                     "metadata": {
                         "name": self._namespace,
-                        "labels": {labels.MANAGED_BY: labels.MANAGER},
+                        "labels": {labels.MANAGED_BY: labels.MANAGER} | (metadata(named or {}).get("labels") or {}),
                         "annotations": {CREATED: "by flowerbed up; removed by flowerbed down --volumes"},
                     },
                 }

@@ -14,7 +14,7 @@ from flowerbed.flower.releases import Row, choose_locked
 from flowerbed.kubernetes.applying import owned
 from flowerbed.kubernetes.manifests import programs
 from flowerbed.kubernetes.manifests.identity import Identity
-from flowerbed.kubernetes.manifests.objects import objects
+from flowerbed.kubernetes.manifests.objects import image_missing, objects
 from flowerbed.spec.app import AppManifest, parse_app
 from flowerbed.spec.finding import Finding
 from flowerbed.spec.load import Loaded, load
@@ -76,14 +76,19 @@ class Opened:
             return None
 
     def objects(self, row: Row, namespace: str) -> list[Object]:
-        """Return the objects as `up` applies them, in a namespace that is there."""
+        """Return the objects as `up` applies them; a Namespace among them is for where there is none yet."""
+        for finding in image_missing(self.federation):
+            raise SpecError([self.loaded.problem(finding)])
         made = objects(self.federation, row, namespace=namespace)
         ours = programs.config_map(Identity.of(self.federation, row, namespace))
         if not any(
             item["kind"] == "ConfigMap" and item["metadata"]["name"] == ours["metadata"]["name"] for item in made
         ):
             made = [ours, *made]  # the seed's objects need none of them, but the Jobs that submit runs do
-        return [owned(item, self.name, namespace, str(row.release)) for item in made if item["kind"] != "Namespace"]
+        return [
+            item if item["kind"] == "Namespace" else owned(item, self.name, namespace, str(row.release))
+            for item in made
+        ]
 
 
 def open_file(place: Path, *, app: Path | None = None) -> Opened:

@@ -7,11 +7,14 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from flowerbed.errors import ControlError, NotRunning
+from flowerbed.errors import ControlError, NotRunning, UsageError
 from flowerbed.kubernetes.living import name
 from flowerbed.kubernetes.runtime import KubernetesRuntime
 from flowerbed.runs.records import RunRecord
 from flowerbed.topology.model import Role
+
+MARK = ".fetched-by-flowerbed"
+"""In a folder of results that was fetched, and may be replaced by fetching them again."""
 
 RESULTS_ROOT = "/results"
 """Where the results volume is mounted, with a folder for each run."""
@@ -31,9 +34,17 @@ def fetch(runtime: KubernetesRuntime, record: RunRecord, into: Path) -> None:
     ------
     NotRunning
         If there is no Pod with the results volume.
+    UsageError
+        If there is something else in the folder.
     ControlError
         If the copying breaks off; the folder is left as it was.
     """
+    if into.exists() and not (into / MARK).exists() and any(into.iterdir()):
+        raise UsageError(
+            "the folder has files that were not fetched here, and would be replaced",
+            where=str(into),
+            hint="Name an empty folder with --output, or one that is not there yet.",
+        )
     pods = runtime.look().pods_of(Role.SERVERAPP_SUPEREXEC)
     if not pods:
         raise NotRunning(
@@ -57,5 +68,6 @@ def fetch(runtime: KubernetesRuntime, record: RunRecord, into: Path) -> None:
         with tarfile.open(archive) as packed:
             packed.extractall(fresh, filter="data")
         fresh.mkdir(exist_ok=True)
+        (fresh / MARK).touch()
         shutil.rmtree(into, ignore_errors=True)
         fresh.rename(into)

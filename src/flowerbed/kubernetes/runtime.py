@@ -72,6 +72,7 @@ class KubernetesRuntime:
         self._events: list[Event] = []
         self._followers: dict[int, Follower] = {}
         self._link: ControlLink | None = None
+        self._stale = 0
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -112,7 +113,12 @@ class KubernetesRuntime:
         if not found.exists:
             return FederationStatus(self.federation, "", "down")
         seen = self._readiness(found, patience=10.0)
-        reason = "" if seen.ready else self.explain() or seen.reason
+        reason = ""
+        if not seen.ready:
+            problems = self.problems()
+            loop = next((str(item) for item in problems if item.fatal), "")
+            seen = replace(seen, loop=loop)
+            reason = "\n".join(map(str, problems)) or seen.reason
         return FederationStatus(
             name=self.federation,
             flower=found.release,
@@ -140,8 +146,7 @@ class KubernetesRuntime:
 
     def explain(self) -> str:
         """Return in sentences why it is not ready, worst first; empty if there is nothing to say."""
-        found = self.problems()
-        return "\n".join(f"{item.subject}: {item.message}" for item in found)
+        return "\n".join(map(str, self.problems()))
 
     def problems(self) -> list[reasons.Reason]:
         """Return what keeps it from being ready, worst first, with the last lines of what crashes."""
@@ -203,13 +208,14 @@ class KubernetesRuntime:
     def _refuse_release_change(self, before: Living, row: Row) -> None:
         if not before.release or before.release == str(row.release):
             return
-        unfinished = [record for record in self.runs() if record.phase is not Phase.FINISHED]
+        records = [self.settle(record.number) for record in self.runs()]
+        unfinished = [record for record in records if record.phase is not Phase.FINISHED]
         if unfinished:
             number = unfinished[0].number
             raise UsageError(
                 f"the federation runs Flower {before.release} and the file now asks for {row.release},"
                 f" but run {number} is not finished",
-                hint=f"Wait for it, or stop it with `flowerbed stop {number}`, and run `up` again.",
+                hint=f"Wait for it, or stop it with `flowerbed stop {number} --on kubernetes`, and run `up` again.",
             )
 
     def _wait_ready(self, watch: Watch, interrupted: Callable[[], int]) -> None:
@@ -220,8 +226,14 @@ class KubernetesRuntime:
         while True:
             found = self.look()
             # Each question is a write in the SuperLink's database: asked only once a SuperNode says it is ready.
+            if not found.exists:
+                raise FederationFailed(
+                    "it was taken down by another command before it was ready",
+                    where=f"{self.namespace}/{self.federation}",
+                    hint="`flowerbed up --on kubernetes` starts it again.",
+                )
             seen = self._readiness(found, patience=5.0 if found.ready(Role.SUPERNODE) else 0.0)
-            if seen.ready and settled(found):
+            if seen.ready and settled(found) and not self._stale:
                 watch(Event(time.time(), "ready", self.federation, seen.counts))
                 return
             if interrupted():
@@ -247,12 +259,12 @@ class KubernetesRuntime:
                 raise FederationFailed(
                     f"nothing has happened for {STALLED_SECONDS:g} s: {self.explain() or seen.reason}",
                     where=f"{self.namespace}/{self.federation}",
-                    hint="`flowerbed status` says more; `flowerbed down` removes it.",
+                    hint="`flowerbed status --on kubernetes` says more; `flowerbed down --on kubernetes` removes it.",
                 )
             time.sleep(POLL_SECONDS)
 
     def _failed(self, problem: reasons.Reason) -> FederationFailed:
-        hint = problem.hint or "Mend it and run `flowerbed up` again, which goes on from here."
+        hint = problem.hint or "Mend it and run `flowerbed up --on kubernetes` again, which goes on from here."
         tail = self._tail(problem.subject)
         return FederationFailed(
             problem.message, where=problem.subject, hint=f"{hint}\n--- {problem.subject}\n{tail}" if tail else hint
@@ -268,13 +280,16 @@ class KubernetesRuntime:
         except ClusterRefused:
             return ""
 
-    def _readiness(self, found: Living, *, patience: float) -> Readiness:
+    def _readiness(self, found: Living, *, patience: float, loop: str = "") -> Readiness:
         online = self._nodes_online(found, patience)
+        running = sum(1 for pod in found.pods_of(Role.SUPERNODE) if looking.is_running(pod))
+        self._stale = max(0, online - running)  # killed ones, which count as online until a heartbeat is overdue
         return Readiness(
-            nodes_online=min(online, len([pod for pod in found.pods_of(Role.SUPERNODE) if looking.is_running(pod)])),
+            nodes_online=min(online, running),
             nodes_expected=found.wanted(Role.SUPERNODE),
             superexecs_connected=found.superexecs_ready,
             superexecs_expected=found.superexecs_wanted,
+            loop=loop,
         )
 
     def _nodes_online(self, found: Living, patience: float) -> int:
@@ -345,7 +360,7 @@ class KubernetesRuntime:
             raise NotRunning(
                 "the federation is not up",
                 where=f"{self.namespace}/{self.federation}",
-                hint="Start it with `flowerbed up`.",
+                hint="Start it with `flowerbed up --on kubernetes`.",
             )
         kept = self._open_run(
             Kept(
@@ -356,8 +371,14 @@ class KubernetesRuntime:
         )
         number = kept.record.number
         job = run_job(self.federation, self.namespace, number, row, image, config=config, baked=app is None)
+
+        def why() -> str:
+            """Tell what keeps the run's own Pod from running; another one's trouble is no reason not to submit."""
+            mine = (item for item in self.problems() if item.fatal and item.subject.startswith(name(job)))
+            return next(map(str, mine), "")
+
         try:
-            answer = Submission(self.cluster, job, self._fatal_reason).submit(app, requirements, patience=POD_SECONDS)
+            answer = Submission(self.cluster, job, why).submit(app, requirements, patience=POD_SECONDS)
         except BaseException as error:
             self.keep(replace(kept, record=_failed(kept.record, f"it was not submitted: {error}")))
             raise
@@ -366,9 +387,6 @@ class KubernetesRuntime:
         self.report("run", str(number), f"taken by the SuperLink as {answer['run']}")
         self._followers[number] = Follower(self, kept)
         return number
-
-    def _fatal_reason(self) -> str:
-        return next((f"{item.subject}: {item.message}" for item in self.problems() if item.fatal), "")
 
     def _open_run(self, kept: Kept) -> Kept:
         while True:
@@ -413,7 +431,12 @@ class KubernetesRuntime:
         kept = self._one(number)
         if kept.record.phase is Phase.FINISHED or kept.record.flower_id is None or not self.is_up():
             return kept.record
-        state = self.link.ask("runs", run=kept.record.flower_id)
+        try:
+            state = self.link.ask("runs", run=kept.record.flower_id, timeout=15)
+        except ControlError as error:
+            if error.where != "not-found":
+                return kept.record  # it cannot be known now
+            state = [{"status": "finished"}]
         if state and state[0]["status"] == "finished":
             return self.follower(number).wait(patience)
         return kept.record
@@ -428,7 +451,8 @@ class KubernetesRuntime:
         record = self.follower(number).wait(timeout)
         if record.phase is not Phase.FINISHED:
             raise ControlError(
-                f"run {number} did not finish within {timeout:g} s", hint="`flowerbed status` says more."
+                f"run {number} did not finish within {timeout:g} s",
+                hint="`flowerbed status --on kubernetes` says more.",
             )
         return record
 

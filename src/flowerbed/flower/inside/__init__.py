@@ -37,4 +37,4 @@ def in_pods() -> dict[str, Path]:
         *("client.py", "inside_control.py", "inside_fab.py"),
         *("launcher.py", "serverapp_launcher.py"),
     )
-    return {name: _HERE / name for name in names if (_HERE / name).exists()}
+    return {name: _HERE / name for name in names}

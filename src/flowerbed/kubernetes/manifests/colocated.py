@@ -94,6 +94,7 @@ class _Colocated:
             "spec": {
                 "serviceName": name,
                 "replicas": 1,  # its database is a file
+                "podManagementPolicy": "Parallel",  # the other one never replaces a Pod that did not get ready
                 "selector": {"matchLabels": self._identity.selector(Role.SUPERLINK)},
                 "template": pod.template(self._identity),
                 "volumeClaimTemplates": [{**data, "spec": claim(self._spec.superlink.storage)}],

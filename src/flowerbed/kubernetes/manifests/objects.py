@@ -60,7 +60,7 @@ def _namespace(federation: Federation, identity: Identity) -> list[Object]:
     if federation.metadata.namespace is None or federation.metadata.namespace != identity.namespace:
         return []
     ours = {labels.MANAGED_BY: labels.MANAGER}
-    volumes = [volume for part in (spec.serverapp, *spec.supernodes) for volume in part.volumes]
+    volumes = [*spec.serverapp.volumes, *(volume for pool in spec.supernodes for volume in pool.volumes)]
     if all(volume.host_path is None for volume in volumes):
         ours[POD_SECURITY] = "restricted"
     said = {**identity.more, **({} if spec.layout is Layout.QUICKSTART else ours)}

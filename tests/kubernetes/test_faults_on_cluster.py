@@ -1,0 +1,180 @@
+"""What is deleted, killed or restarted in a cluster while a run goes on, and what comes of it."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from kubernetes.beds import ClusterBed, Make
+
+pytestmark = [pytest.mark.flower, pytest.mark.timeout(900)]
+
+SECONDS = ("--run-config", "seconds=4.0 num-server-rounds=3")
+
+
+def begun(bed: ClusterBed, release: str) -> Callable[[], dict[str, object]]:
+    """Bring a federation up and begin a run; return what waits for its end and gives it."""
+    bed.write(release)
+    up = bed("up")
+    assert up.status == 0, up.lines[-1:]
+    running = bed.start("run", *SECONDS)
+    bed.wait_for_round(2)
+
+    def end() -> dict[str, object]:
+        said = bed.finish(running)
+        return {**said.last("run"), "status": said.status}
+
+    return end
+
+
+@pytest.mark.parametrize("release", ["1.22.0", "1.41.0"])
+def test_a_run_outlives_the_superlinks_pod(cluster_bed: Make, release: str) -> None:
+    bed = cluster_bed("slow")
+    end = begun(bed, release)
+    # 1.22 alone keeps arrays that nobody has fetched in memory; while a SuperNode trains there are none.
+    bed.wait(
+        lambda: "Received" in bed.kubectl("logs", "test-site-0") or release != "1.22.0", "a message at a SuperNode"
+    )
+    before = bed.pods()["test-superlink-0"]
+    bed.kubectl("delete", "pod", "test-superlink-0", "--force", "--grace-period=0")
+    run = end()
+    assert (run["status"], run["verdict"]) == (0, "succeeded"), run
+    assert bed.pods()["test-superlink-0"] != before
+
+
+def test_a_supernode_whose_pod_is_deleted_is_back_for_the_next_run(cluster_bed: Make) -> None:
+    bed = cluster_bed("slow")
+    end = begun(bed, "1.41.0")
+    bed.kubectl("delete", "pod", "test-site-1", "--force", "--grace-period=0")
+    run = end()
+    assert run["verdict"] in ("succeeded", "degraded"), run
+    assert bed("up").last("status")["nodes_online"] == 2
+    assert bed("run", "--run-config", "seconds=0.1").last("run")["verdict"] == "succeeded"
+
+
+def test_a_lost_serverapp_is_a_failed_run_that_says_so(cluster_bed: Make) -> None:
+    bed = cluster_bed("slow")
+    end = begun(bed, "1.41.0")
+    bed.kubectl("delete", "pod", "--selector", "app.kubernetes.io/component=superexec-serverapp", "--grace-period=1")
+    run = end()
+    assert (run["status"], run["verdict"]) == (1, "failed")
+    assert "SuperExec was started anew" in str(run["reason"])
+
+
+def test_a_run_outlives_a_restart_of_the_kubelet(cluster_bed: Make) -> None:
+    bed = cluster_bed("slow")
+    end = begun(bed, "1.41.0")
+    before = bed.pods()
+    bed.cluster.restart_kubelet()
+    run = end()
+    assert (run["status"], run["verdict"]) == (0, "succeeded"), run
+    assert {name: uid for name, uid in bed.pods().items() if name in before} == before
+
+
+def test_a_run_goes_on_without_its_command_and_is_judged_by_the_next(cluster_bed: Make) -> None:
+    bed = cluster_bed("slow")
+    bed.write("1.41.0")
+    assert bed("up").status == 0
+    running = bed.start("run", *SECONDS)
+    bed.wait_for_round(1)
+    running.kill()
+    running.wait()
+    bed.wait(lambda: bed.run(1).get("phase") == "finished", "the end of the run")
+    run = bed.run(1)
+    assert (run["verdict"], len(run["rounds"])) == ("succeeded", 3)
+
+
+def test_a_run_is_stopped_by_another_command(cluster_bed: Make) -> None:
+    bed = cluster_bed("slow")
+    end = begun(bed, "1.41.0")
+    assert bed("stop", "1").last("run")["verdict"] == "stopped"
+    assert end()["outcome"] == "stopped"
+
+
+def test_up_that_was_killed_half_way_is_finished_by_the_next(cluster_bed: Make) -> None:
+    bed = cluster_bed("slow")
+    bed.write("1.41.0")
+    up = bed.start("up")
+    bed.cluster.wait(
+        lambda: "test-superlink" in bed.kubectl("get", "statefulsets", "--output", "name"), "a StatefulSet"
+    )
+    up.kill()
+    up.wait()
+    assert bed("up").last("status")["state"] == "ready"
+
+
+def test_down_in_the_middle_of_up_wins(cluster_bed: Make) -> None:
+    bed = cluster_bed("slow")
+    bed.write("1.41.0")
+    up = bed.start("up")
+    bed.cluster.wait(lambda: "test-site" in bed.kubectl("get", "statefulsets", "--output", "name"), "all StatefulSets")
+    assert bed("down").status == 0
+    said = bed.finish(up)
+    assert said.status == 1
+    assert "taken down" in said.error
+    assert bed.pods() == {}
+
+
+def test_ctrl_c_leaves_what_was_applied(cluster_bed: Make) -> None:
+    bed = cluster_bed("slow")
+    bed.write("1.41.0", image="flwr/superexec:9.9.9")
+    up = bed.start("up")
+    bed.cluster.wait(lambda: "test-site-0" in bed.pods(), "Pods")
+    up.send_signal(signal.SIGINT)
+    assert bed.finish(up).status == 130
+    assert "test-site-0" in bed.pods()
+
+
+def test_a_missing_image_is_told_in_a_sentence_and_can_be_mended(cluster_bed: Make) -> None:
+    bed = cluster_bed("slow")
+    bed.write("1.41.0", image="flwr/superexec:9.9.9")
+    said = bed("up")
+    assert said.status == 1
+    assert said.lines[-1]["error"] == "FederationFailed"
+    assert "flwr/superexec:9.9.9" in said.error
+    bed.write("1.41.0")
+    assert bed("up").last("status")["state"] == "ready"
+
+
+def test_another_field_managers_fields_are_not_overwritten_silently(cluster_bed: Make) -> None:
+    bed = cluster_bed("slow")
+    bed.write("1.41.0")
+    assert bed("up").status == 0
+    scale = json.dumps(
+        {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "test-site"}, "spec": {"replicas": 1}}
+    )
+    bed.cluster.kubectl(
+        *("--namespace", bed.namespace, "apply", "--server-side", "--force-conflicts", "--field-manager", "somebody"),
+        *("--filename", "-"),
+        input=scale,
+    )
+    said = bed("up")
+    assert said.status == 1
+    assert said.lines[-1]["error"] == "ClusterConflict"
+    assert said.lines[-1]["conflicts"] == [{"manager": "somebody", "field": ".spec.replicas"}]
+    assert bed("up", "--force-conflicts").last("status")["nodes_online"] == 2
+
+
+def test_a_release_change_waits_for_runs_and_keeps_the_old_database(cluster_bed: Make) -> None:
+    bed = cluster_bed("slow")
+    bed.write("1.22.0")
+    assert bed("up").status == 0
+    running = bed.start("run", *SECONDS)
+    bed.wait_for_round(1)
+    bed.write("1.41.0")
+    refused = bed("up")
+    assert refused.status == 2
+    assert "run 1 is not finished" in refused.error
+    bed.write("1.22.0")
+    assert bed.finish(running).last("run")["verdict"] == "succeeded"
+    bed.write("1.41.0")
+    assert bed("up").last("status")["flower"] == "1.41.0"
+    assert bed("run", "--run-config", "seconds=0.1").last("run")["verdict"] == "succeeded"
+    assert [bed.run(number)["verdict"] for number in (1, 2)] == ["succeeded", "succeeded"]
+    databases = bed.kubectl(
+        "exec", "test-superlink-0", "--", "python", "-c", "import os; print(sorted(os.listdir('/data')))"
+    )
+    assert databases.strip() == "['1.22', '1.41']"
