@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from bench.figures import Figure, table
-from bench.measures import Measure, Task, helping, memory, render, run, sixteen, size, up
+from bench.measures import Measure, Task, cluster, helping, memory, render, run, sixteen, size, up
 from bench.workplace import Workplace, say
 from flowerbed import __version__
 from flowerbed.flower.releases import DEFAULT
@@ -27,6 +27,7 @@ MEASURES: dict[str, Measure] = {
     "run": run.measure,
     "memory": memory.measure,
     "sixteen": sixteen.measure,
+    "cluster": cluster.measure,
 }
 
 

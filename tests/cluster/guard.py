@@ -19,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 
-from cluster.leftovers import remove_cgroups, remove_folder, remove_interface
+from cluster.leftovers import clean
 from cluster.packages import SEARCH_PATH
 
 
@@ -35,7 +35,7 @@ def main() -> int:
         harness = os.pidfd_open(harness_process)
         if os.getppid() == harness_process:  # else that number is someone else's by now
             _guard(pause, until=[harness, told])
-    _clean(folder)
+    clean(folder)
     return 0
 
 
@@ -65,14 +65,6 @@ def _child(process: subprocess.Popen[bytes]) -> int:
             raise RuntimeError(f"unshare ended with {process.returncode}: {said}")
         time.sleep(0.005)
     return int(found[0])
-
-
-def _clean(folder: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        remove_interface((folder / "interface").read_text())
-    with contextlib.suppress(TimeoutError):
-        remove_cgroups(folder.name)
-    remove_folder(folder)
 
 
 if __name__ == "__main__":

@@ -65,13 +65,15 @@ def remove_cgroups(identity: str, patience: float = 10) -> None:
         time.sleep(0.02)
 
 
-def remove_interface(name: str) -> None:
-    """Remove the host's end of a cable; the kernel does the same, but takes its time."""
-    subprocess.run(["ip", "link", "delete", name], capture_output=True, check=False)
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a working folder: unpacked images are tens of thousands of files, which rm takes fastest."""
+def clean(folder: Path) -> None:
+    """Remove all that a cluster whose processes are gone has left, with its working folder."""
+    with contextlib.suppress(FileNotFoundError):
+        # The kernel does that too, but only when the last connection inside has given up, minutes later.
+        interface = (folder / "interface").read_text()
+        subprocess.run(["ip", "link", "delete", interface], capture_output=True, check=False)
+    with contextlib.suppress(TimeoutError):
+        remove_cgroups(folder.name)
+    # Unpacked images are tens of thousands of files, which rm takes fastest.
     subprocess.run(["rm", "--recursive", "--force", str(folder)], check=False)
 
 
@@ -90,5 +92,4 @@ def sweep(parent: Path) -> None:
     for folder in parent.glob("*/"):
         with contextlib.suppress(FileNotFoundError), (folder / _LOCK).open("rb") as file:
             if try_lock(file.fileno()):
-                remove_cgroups(folder.name)
-                remove_folder(folder)
+                clean(folder)

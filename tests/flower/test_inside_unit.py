@@ -142,6 +142,18 @@ def test_an_app_process_can_tell_of_its_end_before_its_superexec_and_its_superno
         assert sorted(order[1:]) == ["superexec | goodbye", "supernode | goodbye"]
 
 
+def test_an_app_process_that_lost_its_superexec_can_tell_it_to_the_supernode(tmp_path: Path) -> None:
+    app = tmp_path / "flwr-clientapp"
+    app.write_text(APP.format(python=sys.executable))
+    app.chmod(0o755)
+    with RunningUnit([*program("supernode", SAYS_GOODBYE), *program("superexec", SUPEREXEC, str(app))]) as unit:
+        unit.says("app here")
+        unit.says("supernode | here")
+        os.kill(unit.find(lambda command: "Popen" in command), signal.SIGKILL)
+        assert unit.ends() == 128 + signal.SIGKILL
+        assert unit.lines[-2:] == ["superexec | app told", "supernode | goodbye"]
+
+
 # Orphans.
 
 ORPHANS = """

@@ -245,7 +245,8 @@ class Unit:
         until = time.monotonic() + self._grace
         table = inside_proc.children_by_parent()
         parents = [program.pid for program in self._programs if program.running]
-        apps = {parent: [pid for pid in table.get(parent, ()) if _is_app(pid)] for parent in parents}
+        started_by = (*parents, os.getpid())  # by us: those whose SuperExec was killed
+        apps = {parent: [pid for pid in table.get(parent, ()) if _is_app(pid)] for parent in started_by}
         paused = [parent for parent in parents if apps[parent]]
         _send(paused, signal.SIGSTOP)
         self._end_these([pid for found in apps.values() for pid in found], time.monotonic() + self._grace / 2)

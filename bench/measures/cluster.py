@@ -1,0 +1,119 @@
+"""A cluster: from apply to observed ready, ours against the bundle of the seed, on one warm test cluster.
+
+Ready is the same for both and seen from outside: the SuperLink's own log says that it has given every SuperNode a
+node id. That every Deployment is Available, which is all that the seed's reader can look at, comes long before.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.commands import timed
+from bench.figures import Figure, Series
+from bench.measures import Task
+from bench.workplace import FLOWERBED, say
+
+if TYPE_CHECKING:
+    from cluster import Cluster
+
+RELEASE = "1.22.0"
+IMAGE = "ghcr.io/thunderblok/flower-superexec:0.0.1"
+SUPERNODES = 2
+TARGET = 0.4
+TIMES = 3
+PATIENCE_SECONDS = 180.0
+POLL_SECONDS = 0.1
+
+FILE = """\
+apiVersion: flowerbed.dev/v1alpha1
+kind: Federation
+metadata: {{name: flower, namespace: {namespace}}}
+spec:
+  flower: "1.22"
+  layout: {layout}
+  app: {{image: "{image}"}}
+  supernodes: [{{name: supernode, replicas: {count}}}]
+"""
+
+
+def measure(task: Task) -> Iterator[Figure]:
+    """Apply both in turn, each into a namespace of its own, on a node that has pulled the images before."""
+    sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+    from cluster import Cluster
+    from cluster.images import app_image, flower_images
+
+    images = [flower_images(RELEASE, say), app_image(RELEASE, ["scikit-learn"], IMAGE, progress=say)]
+    seconds: dict[str, list[float]] = {"Colocated": [], "Quickstart": []}
+    available: list[float] = []
+    with Cluster(images=images, progress=say) as cluster:
+        for number in range(task.times(TIMES) + 1):
+            for layout in seconds:
+                one, all_available = _apply(task, cluster, layout, number)
+                if number:  # the first time pulls the images
+                    seconds[layout].append(one)
+                    if layout == "Quickstart":
+                        available.append(all_available)
+                say(f"{layout}, time {number}: observed ready after {one:.1f} s, Available after {all_available:.1f} s")
+    yield Figure(
+        "cluster: apply to observed ready",
+        "s",
+        Series.of(seconds["Colocated"]),
+        Series.of(seconds["Quickstart"]),
+        "the seed's bundle",
+        comparison="ratio",
+        target=f"at most {TARGET:g} × the seed's",
+        limit=TARGET,
+        judged="comparison",
+        note=f"Flower {RELEASE}; the seed's Deployments were Available after {_span(available)} s",
+    )
+
+
+def _apply(task: Task, cluster: Cluster, layout: str, number: int) -> tuple[float, float]:
+    """Apply once; return the seconds until every SuperNode has its node id, and until every workload is Available."""
+    namespace = f"{layout.lower()}-{number}"
+    file = task.place.root / f"{namespace}.yaml"
+    text = FILE.format(namespace=namespace, layout=layout, image=IMAGE, count=SUPERNODES)
+    file.write_text(text, encoding="utf-8")
+    manifests = timed([FLOWERBED, "render", "--file", str(file)], cwd=task.place.root).output
+    began = time.monotonic()
+    cluster.kubectl("apply", "--filename", "-", input=manifests)
+    ready = all_available = 0.0
+    while not (ready and all_available):
+        now = time.monotonic() - began
+        if not all_available and _available(cluster, namespace):
+            all_available = now
+        if not ready and _node_ids(cluster, namespace) >= SUPERNODES:
+            ready = now
+        if now > PATIENCE_SECONDS:
+            raise TimeoutError(f"{layout} was not ready after {PATIENCE_SECONDS:g} s")
+        time.sleep(POLL_SECONDS)
+    cluster.kubectl("delete", "namespace", namespace, "--wait=true")
+    return ready, all_available
+
+
+def _node_ids(cluster: Cluster, namespace: str) -> int:
+    pods = cluster.kubectl("--namespace", namespace, "get", "pods", "--output", "name").split()
+    superlink = next((pod for pod in pods if pod.startswith("pod/flower-superlink")), None)
+    if superlink is None or not _running(cluster, namespace, superlink):
+        return 0
+    log: str = cluster.kubectl("--namespace", namespace, "logs", superlink)
+    return log.count("Created node_id=")
+
+
+def _running(cluster: Cluster, namespace: str, pod: str) -> bool:
+    path = "jsonpath={.status.containerStatuses[*].state.running.startedAt}"
+    return bool(cluster.kubectl("--namespace", namespace, "get", pod, "--output", path))
+
+
+def _available(cluster: Cluster, namespace: str) -> bool:
+    path = "jsonpath={range .items[*]}{.spec.replicas}={.status.availableReplicas} {end}"
+    pairs = cluster.kubectl("--namespace", namespace, "get", "deployments,statefulsets", "--output", path).split()
+    return bool(pairs) and all(pair.partition("=")[0] == pair.partition("=")[2] for pair in pairs)
+
+
+def _span(values: list[float]) -> str:
+    return f"{min(values):.1f} to {max(values):.1f}"
