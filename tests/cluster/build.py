@@ -17,7 +17,7 @@ from pathlib import Path
 from cluster.packages import SEARCH_PATH, cluster_cache, find, missing_go
 from flowerbed.environments.cache import Progress, locked
 
-_SOURCES = Path(__file__).parent
+SOURCES = Path(__file__).parent
 _PARTS = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet")
 
 
@@ -62,21 +62,21 @@ def ensure(progress: Progress = print) -> Binaries:
     stamp = {"gitVersion": f"v{version}", "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     flags = " ".join(f"-X k8s.io/component-base/version.{name}={value}" for name, value in stamp.items())
     return Binaries(
-        pause=_built("pause", "", "", progress) / "pause",
-        coredns=_built("coredns", "", "about a minute", progress) / "coredns",
-        kubernetes=_built("kubernetes", flags, "five to seven minutes", progress, names=_PARTS),
+        pause=built("pause", "", "", progress) / "pause",
+        coredns=built("coredns", "", "about a minute", progress) / "coredns",
+        kubernetes=built("kubernetes", flags, "five to seven minutes", progress, names=_PARTS),
     )
 
 
 def _go_mod() -> str:
-    return (_SOURCES / "kubernetes" / "go.mod").read_text(encoding="utf-8")
+    return (SOURCES / "kubernetes" / "go.mod").read_text(encoding="utf-8")
 
 
-def _built(name: str, flags: str, duration: str, progress: Progress, names: tuple[str, ...] = ()) -> Path:
-    """Return the folder with one program, and with a link to it for each of `names`."""
+def built(name: str, flags: str, duration: str, progress: Progress, names: tuple[str, ...] = ()) -> Path:
+    """Return the folder with one program, and with a link to it for each of `names`; build it if need be."""
     if problem := missing_go():
         raise BuildFailed(problem)
-    sources = _SOURCES / name
+    sources = SOURCES / name
     flags = f"-s -w {flags}".strip()
     folder = cluster_cache() / f"{name}-{_key(sources, flags, *names)}"
     if folder.exists():

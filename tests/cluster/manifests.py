@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 
 from cluster.addresses import DNS_SERVICE, node_pods
 from cluster.configuration import DNS_IMAGE
-from cluster.storage import PROVISIONER
 
 Manifest = dict[str, object]
+
+PROVISIONER = "flowerbed.dev/folder"
+"""Who makes the volumes of the default storage class: `cluster.storage`."""
 
 _DNS = {"k8s-app": "kube-dns"}
 _COREFILE = """\

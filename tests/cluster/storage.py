@@ -13,8 +13,7 @@ import time
 from pathlib import Path
 
 from cluster.api import Api, Object
-
-PROVISIONER = "flowerbed.dev/folder"
+from cluster.manifests import PROVISIONER
 
 _WANTED_FROM = "volume.kubernetes.io/storage-provisioner"
 _MADE_BY = "pv.kubernetes.io/provisioned-by"

@@ -178,3 +178,16 @@ def test_a_release_change_waits_for_runs_and_keeps_the_old_database(cluster_bed:
         "exec", "test-superlink-0", "--", "python", "-c", "import os; print(sorted(os.listdir('/data')))"
     )
     assert databases.strip() == "['1.22', '1.41']"
+
+
+def test_a_run_whose_command_was_killed_while_it_submitted_can_be_stopped(cluster_bed: Make) -> None:
+    bed = cluster_bed("slow")
+    bed.write("1.41.0")
+    assert bed("up").status == 0
+    running = bed.start("run", *SECONDS)
+    bed.cluster.wait(lambda: "test-run-1" in bed.kubectl("get", "jobs", "--output", "name"), "the Job")
+    running.kill()
+    running.wait()
+    assert bed("stop", "1").last("run")["verdict"] == "stopped"
+    assert bed("run", "--run-config", "seconds=0.1").last("run")["verdict"] == "succeeded"
+    assert [bed.run(number)["verdict"] for number in (1, 2)] == ["stopped", "succeeded"]

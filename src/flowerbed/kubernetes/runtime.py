@@ -48,6 +48,8 @@ STALLED_SECONDS = 300.0
 """Nothing has changed for so long: it will not get ready."""
 POD_SECONDS = 180.0
 """How long a run's Pod may take to start and to submit."""
+SUBMITTING_SECONDS = 30.0
+"""A run that is being submitted for longer may have lost its command, and is looked after by whoever looks at it."""
 TRACEBACK_PODS = 20
 """How many Pods' logs are searched for a ClientApp's traceback at most."""
 LOG_LINES = 15
@@ -428,7 +430,7 @@ class KubernetesRuntime:
 
     def settle(self, number: int, *, patience: float = 60.0) -> RunRecord:
         """Return a run, judged if it has finished while nobody watched."""
-        kept = self._one(number)
+        kept = self._submitted(self._one(number))
         if kept.record.phase is Phase.FINISHED or kept.record.flower_id is None or not self.is_up():
             return kept.record
         try:
@@ -441,14 +443,41 @@ class KubernetesRuntime:
             return self.follower(number).wait(patience)
         return kept.record
 
+    def _submitted(self, kept: Kept) -> Kept:
+        """Return a run with its Flower id, also where the command that submitted it was killed before it wrote that."""
+        record = kept.record
+        if record.phase is not Phase.SUBMITTING or time.time() - (record.submitted_at or 0.0) < SUBMITTING_SECONDS:
+            return kept
+        job = {
+            "metadata": {"name": run_records.object_name(self.federation, record.number), "namespace": self.namespace}
+        }
+        answer = Submission(self.cluster, job, str).earlier()
+        if answer is None:
+            return kept
+        if answer["ok"]:
+            known = replace(record, flower_id=str(answer["run"]), phase=Phase.PENDING)
+        else:
+            known = _failed(record, f"it was not submitted: {answer['error']['message']}")
+        kept = replace(kept, record=known)
+        self.keep(kept)
+        return kept
+
     def stop(self, number: int) -> None:
-        """Stop a run."""
-        if self._one(number).record.phase is not Phase.FINISHED:
+        """Stop a run; one that was never submitted is given up."""
+        kept = self._submitted(self._one(number))
+        if kept.record.phase is Phase.FINISHED:
+            return
+        if kept.record.flower_id is not None:
             self.follower(number).stop()
+            return
+        self.cluster.delete("Job", run_records.object_name(self.federation, number), self.namespace)
+        stopped = replace(_stopped(kept.record), reason="it was stopped before it was submitted")
+        self.keep(replace(kept, record=stopped))
 
     def wait_finished(self, number: int, *, timeout: float = 90.0) -> RunRecord:
         """Return a run once it has its verdict."""
-        record = self.follower(number).wait(timeout)
+        known = self._one(number).record
+        record = known if known.phase is Phase.FINISHED else self.follower(number).wait(timeout)
         if record.phase is not Phase.FINISHED:
             raise ControlError(
                 f"run {number} did not finish within {timeout:g} s",

@@ -79,6 +79,21 @@ class Submission:
             self._cluster.delete("Job", name(self._job), self._namespace)
             raise
 
+    def earlier(self) -> dict[str, Any] | None:
+        """Return what came of the Job of a command that was killed meanwhile; None if nothing has yet.
+
+        A Job that is gone, or that can no longer come to an end, is an answer too.
+        """
+        pod = self._pod()
+        if pod is None or not _ended(pod):
+            if pod is not None and self._cluster.get("Job", name(self._job), self._namespace) is not None:
+                return None
+            return {"ok": False, "error": {"code": "no-app", "message": "its command was killed meanwhile"}}
+        return _last_json(list(self._cluster.logs(name(pod), self._namespace))) or {
+            "ok": False,
+            "error": {"code": "internal", "message": "its Pod ended without an answer"},
+        }
+
     def _wait_for_pod(self, patience: float) -> str:
         deadline = time.monotonic() + patience
         while True:
