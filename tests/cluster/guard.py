@@ -19,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 
-from cluster.leftovers import clean
+from cluster.leftovers import clean, kill_marked
 from cluster.packages import SEARCH_PATH
 
 
@@ -34,18 +34,20 @@ def main() -> int:
     with contextlib.suppress(ProcessLookupError):  # the harness is gone already
         harness = os.pidfd_open(harness_process)
         if os.getppid() == harness_process:  # else that number is someone else's by now
-            _guard(pause, until=[harness, told])
+            _guard(pause, folder.name, until=[harness, told])
     clean(folder)
     return 0
 
 
-def _guard(pause: str, until: list[int]) -> None:
+def _guard(pause: str, identity: str, until: list[int]) -> None:
     first = _first_process(pause)
     inner = _child(first)
     print(inner, flush=True)
     select.select([*until, os.pidfd_open(first.pid)], [], [])
     with contextlib.suppress(ProcessLookupError):
         os.kill(inner, signal.SIGKILL)
+    # A program inside that was entered from outside is reaped by its parent there, which may be stopped.
+    kill_marked(identity, spare={os.getpid(), first.pid})
     first.wait()  # the kernel reports that end when the last process of the namespace is gone
 
 

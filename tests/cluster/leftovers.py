@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
 
+from cluster.inside import MARK
 from flowerbed.environments.cache import locked, try_lock
 
 CGROUP_PREFIX = "flowerbed-cluster-"
@@ -63,6 +65,16 @@ def remove_cgroups(identity: str, patience: float = 10) -> None:
         if time.monotonic() > until:
             raise TimeoutError(f"these cgroups stay busy: {', '.join(map(str, cgroups_of(identity)))}")
         time.sleep(0.02)
+
+
+def kill_marked(identity: str, spare: set[int]) -> None:
+    """Kill the processes that carry the mark of one cluster, but those to spare."""
+    mark = f"{MARK}={identity}".encode()
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and int(process.name) not in spare:
+            with contextlib.suppress(OSError):  # it has just ended
+                if mark in (process / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(process.name), signal.SIGKILL)
 
 
 def clean(folder: Path) -> None:

@@ -181,6 +181,17 @@ def test_nothing_is_left_after_a_signal(harness: Harness, number: signal.Signals
     harness.gone()
 
 
+def test_nothing_is_left_where_a_part_had_been_stopped(harness: Harness) -> None:
+    """As a test does that wants a node to be lost: the kernel waits for whoever has to reap what runs inside."""
+    entered = [
+        name for name in _processes(harness.traces.identity) if _read(f"/proc/{name}/cmdline").startswith("nsenter")
+    ]
+    [kubelet, *_] = [name for name in entered if "/kubelet\0" in _read(f"/proc/{name}/cmdline")]
+    os.kill(int(kubelet), signal.SIGSTOP)
+    harness.process.kill()
+    harness.gone()
+
+
 def test_the_next_cluster_removes_what_a_killed_guard_left(harness: Harness) -> None:
     command = f"cluster.guard\0{_folder(harness.traces.identity)}"
     guards = [name for name in _processes(harness.traces.identity) if command in _read(f"/proc/{name}/cmdline")]
