@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
+import signal
 import urllib.request
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -323,9 +325,16 @@ def test_programs_for_another_architecture(ward: Ward) -> None:
     volume = {"name": "data", "configMap": {"name": "foreign", "defaultMode": 0o555}}
     ward.apply(statefulset(pod(["/data/x"], volumes=[volume], container=DATA)))
     ward.told(Kind.CRASH_LOOP)
-    log = ward.kubectl("logs", "a-0", "--previous")
-    seen = gather(ward.listing, ward.namespace, MINE, logs={"a-0/unit": log})
-    assert [(found.kind, found.fatal) for found in problems(seen)] == [(Kind.IMAGE_ARCHITECTURE, True)]
+
+    def with_log() -> list[Reason]:
+        log = ward.kubectl("logs", "a-0")  # of a container that is just being replaced, kubelet has none
+        return problems(gather(ward.listing, ward.namespace, MINE, logs={"a-0/unit": log}))
+
+    ward.cluster.wait(
+        lambda: [(found.kind, found.fatal) for found in with_log()] == [(Kind.IMAGE_ARCHITECTURE, True)],
+        "the log to tell of the architecture",
+        PATIENCE,
+    )
 
 
 def test_an_image_for_another_architecture(ward: Ward) -> None:
@@ -362,6 +371,19 @@ def test_not_ready_yet(ward: Ward) -> None:
     found = ward.told(Kind.NOT_READY)
     assert str(found) == "a-0: it runs, but is not ready yet (nothing answers its probe yet)"
     assert not found.fatal
+
+
+def test_a_node_that_is_lost(ward: Ward) -> None:
+    """Seen from the Pod alone, as most users may not look at nodes."""
+    ward.apply(statefulset(pod()))
+    ward.cluster.wait(ward.well, "the Pod to be well", PATIENCE)
+    kubelet = ward.cluster.nodes[0].kubelet.pid()
+    os.kill(kubelet, signal.SIGSTOP)
+    try:
+        assert ward.told(Kind.NODE_LOST).message == "its node node-0 does not answer any more"
+    finally:
+        os.kill(kubelet, signal.SIGCONT)
+    ward.cluster.wait(ward.well, "the node to be back", PATIENCE)
 
 
 def test_a_namespace_that_ends(ward: Ward) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
-from httpx2.websockets import HTTPXWSException
+from httpx2.websockets import HTTPXWSException, WebSocketUpgradeError
 from lightkube import ApiError, Client, KubeConfig
 from lightkube.config import client_adapter
 from lightkube.config.kubeconfig import SERVICE_ACCOUNT, SingleConfig
@@ -163,11 +163,16 @@ class Cluster:
             {"command": command, "container": container, "stdin": "true", "stdout": "true", "stderr": "true"}
         )
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
-        with (
-            self._told(f"running a program in {pod}"),
-            self._http.websocket(path, subprotocols=list(ExecStream.PROTOCOLS), params=query) as socket,
-        ):
-            yield ExecStream(socket)
+        doing = f"running a program in {pod}"
+        with self._told(doing):
+            try:
+                with self._http.websocket(path, subprotocols=list(ExecStream.PROTOCOLS), params=query) as socket:
+                    yield ExecStream(socket)
+            except WebSocketUpgradeError as error:
+                if error.response.status_code not in (401, 403, 404):
+                    raise
+                # The refusal's body is gone with the connection; the same request without an upgrade has it too.
+                raise from_status(_status(self._http.get(path, params=query)), doing=doing) from None
 
     @contextmanager
     def _told(self, doing: str) -> Iterator[None]:
@@ -180,9 +185,6 @@ class Cluster:
         except httpx2.HTTPError as error:
             raise _unreachable(error, doing, self.server) from error
         except HTTPXWSException as error:
-            response = getattr(error, "response", None)
-            if response is not None and response.status_code in (401, 403, 404):
-                raise from_status(_status(response), doing=doing) from error
             raise ClusterUnreachable(f"the connection broke off while {doing}", where=self.server) from error
         except (ConfigError, ssl.SSLError) as error:
             raise ClusterUnreachable(str(error), where=self.server) from error
@@ -248,7 +250,6 @@ def _to_dict(item: Any, kind: str) -> Object:
 
 def _status(response: Any) -> dict[str, Any]:
     try:
-        response.read()
         body = response.json()
     except Exception:  # noqa: BLE001 - a proxy's answer, or none
         body = None

@@ -89,7 +89,7 @@ def explain(pod: Object, *, scaling_up: bool, room_soon: bool) -> Reason | None:
     waits = scaling_up or (lacks_room and room_soon)
     if scaling_up:
         said += "; the cluster's autoscaler is making one"
-    hint = RESOURCES_HINT if lacks_room else "`kubectl describe nodes` shows the labels and taints of each."
+    hint = RESOURCES_HINT if lacks_room else "`kubectl describe nodes` shows each one's labels, taints and state."
     return Reason(name(pod), Kind.UNSCHEDULABLE, said, hint, fatal=not waits)
 
 
