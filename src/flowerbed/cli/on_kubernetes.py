@@ -11,7 +11,7 @@ from pathlib import Path
 from flowerbed.cli.interrupts import until_interrupted
 from flowerbed.cli.output import Output
 from flowerbed.cli.show import follow as follow_run
-from flowerbed.cli.show import show_run
+from flowerbed.cli.show import show_results, show_run, show_runs
 from flowerbed.errors import UnknownRunError, UsageError
 from flowerbed.flower.releases import Row
 from flowerbed.flower.staging import stage
@@ -20,7 +20,7 @@ from flowerbed.kubernetes.living import container_statuses, name
 from flowerbed.kubernetes.opening import Opened, open_file
 from flowerbed.kubernetes.results import MARK, fetch
 from flowerbed.kubernetes.runtime import KubernetesRuntime
-from flowerbed.runs.history import HEADINGS, row, state
+from flowerbed.runs.history import state
 from flowerbed.runs.names import resolve_run
 from flowerbed.runs.records import Phase
 from flowerbed.spec.app import check_run_config
@@ -191,12 +191,7 @@ def runs(out: Output, place: Path, context: str | None, run: str | None) -> None
             record = resolve_run(run, records)
             show_run(out, record, log=f"flowerbed logs {record.number} --on kubernetes")
             return
-        for record in records:
-            out.data("run", record)
-        if not records:
-            out.say("There are no runs yet. Start one: flowerbed run --on kubernetes")
-            return
-        out.table(HEADINGS, [row(record) for record in records])
+        show_runs(out, records, start="flowerbed run --on kubernetes")
 
 
 def stop(out: Output, place: Path, context: str | None, run: str) -> None:
@@ -231,14 +226,7 @@ def results(out: Output, place: Path, context: str | None, run: str, into: Path 
         folder = into if into is not None else beside / "runs" / str(record.number) / "results"
         with out.working(f"fetching the results of run {record.number}"):
             fetch(runtime, record, folder)
-        files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MARK)
-        rows = [{"path": str(path), "bytes": path.stat().st_size} for path in files]
-        out.data("results", {"run": record.number, "folder": str(folder), "files": rows})
-        if not files:
-            out.say(f"Run {record.number} saved nothing. A ServerApp saves what it writes to $FLOWERBED_RESULTS.")
-            return
-        out.say(str(folder))
-        out.table(["FILE", "BYTES"], [[str(path.relative_to(folder)), str(path.stat().st_size)] for path in files])
+        show_results(out, record.number, folder, without=MARK)
 
 
 def logs(out: Output, place: Path, context: str | None, of: str | None, *, follow: bool) -> None:

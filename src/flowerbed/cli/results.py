@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from flowerbed.cli.options import LOCAL, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
 from flowerbed.cli.place import runtime_at
+from flowerbed.cli.show import show_results
 from flowerbed.runs.names import resolve_run
 
 
@@ -41,11 +42,4 @@ def results(
     runtime = runtime_at(file)
     record = resolve_run(run, runtime.runs())
     folder = runtime.folder.run(record.number) / "results"
-    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.exists() else []
-    rows = [{"path": str(path), "bytes": path.stat().st_size} for path in files]
-    out.data("results", {"run": record.number, "folder": str(folder), "files": rows})
-    if not files:
-        out.say(f"Run {record.number} saved nothing. A ServerApp saves what it writes to $FLOWERBED_RESULTS.")
-        return
-    out.say(str(folder))
-    out.table(["FILE", "BYTES"], [[str(path.relative_to(folder)), str(path.stat().st_size)] for path in files])
+    show_results(out, record.number, folder)

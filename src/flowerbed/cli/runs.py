@@ -7,8 +7,7 @@ from pathlib import Path
 from flowerbed.cli.options import LOCAL, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
 from flowerbed.cli.place import runtime_at
-from flowerbed.cli.show import show_run
-from flowerbed.runs.history import HEADINGS, row
+from flowerbed.cli.show import show_run, show_runs
 from flowerbed.runs.names import resolve_run
 
 
@@ -33,9 +32,4 @@ def runs(run: str | None = None, /, *, file: Where = Path(), on: On = LOCAL, jso
         record = resolve_run(run, records)
         show_run(out, record, log=str(runtime.folder.run(record.number) / "serverapp.log"))
         return
-    for record in records:
-        out.data("run", record)
-    if not records:
-        out.say("There are no runs yet. Start one: flowerbed run")
-        return
-    out.table(HEADINGS, [row(record) for record in records])
+    show_runs(out, records, start="flowerbed run")

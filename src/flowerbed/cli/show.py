@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from flowerbed.cli.output import Output
-from flowerbed.runs.history import state
+from flowerbed.runs.history import HEADINGS, row, state
 from flowerbed.runs.records import Phase, RunRecord
 from flowerbed.runs.runtime import Runtime
 from flowerbed.runs.table import round_line, rows
@@ -74,3 +75,25 @@ def show_run(out: Output, record: RunRecord, *, log: str) -> None:
     out.say(f"  log      {log}")
     if record.results:
         out.say(f"  results  {record.results}")
+
+
+def show_runs(out: Output, records: Sequence[RunRecord], *, start: str) -> None:
+    """Show the history of runs; where there is none, the command that starts one."""
+    for record in records:
+        out.data("run", record)
+    if not records:
+        out.say(f"There are no runs yet. Start one: {start}")
+        return
+    out.table(HEADINGS, [row(record) for record in records])
+
+
+def show_results(out: Output, number: int, folder: Path, *, without: str = "") -> None:
+    """Show what a run's ServerApp saved in a folder, there or not; a file of the name `without` is not part of it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != without)
+    listed = [{"path": str(path), "bytes": path.stat().st_size} for path in files]
+    out.data("results", {"run": number, "folder": str(folder), "files": listed})
+    if not files:
+        out.say(f"Run {number} saved nothing. A ServerApp saves what it writes to $FLOWERBED_RESULTS.")
+        return
+    out.say(str(folder))
+    out.table(["FILE", "BYTES"], [[str(path.relative_to(folder)), str(path.stat().st_size)] for path in files])
