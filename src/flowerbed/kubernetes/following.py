@@ -27,6 +27,11 @@ RUNNING_POLL_SECONDS = 3.0
 """How often the SuperLink is asked for the phase of a run that has begun; the end of its log comes by itself."""
 DRAIN_SECONDS = 10.0
 """How long the rest of a finished run's log is waited for."""
+ANEW = "the Pod of its SuperExec was started anew"
+LOST_SECONDS = 5.0
+"""How long an end of its Pod's container may take to be counted, after a ServerApp failed without a word."""
+LONG_AGO_SECONDS = 60.0
+"""A run that failed before that has nothing to do with a Pod that is another one now."""
 LOG_CHARACTERS = 4_000_000
 """Of the log kept in memory at most, for the traceback at its end."""
 
@@ -180,7 +185,29 @@ class Follower:
             now = self._around.serverapp_incarnation()
         except FlowerbedError:
             return ""
-        return "the Pod of its SuperExec was started anew" if now and now != self.kept.serverapp else ""
+        return ANEW if now and now != self.kept.serverapp else ""
+
+    def _lost_with_a_word(self, finished_at: float) -> str:
+        """Return how a ServerApp was lost that could still tell the SuperLink that it failed, though not why.
+
+        A Pod that is asked to end asks its ServerApp, which reports a failure before the Pod is gone; then the
+        incarnation that the run began with is on its way out, or its end is counted a moment later. Of a run that
+        failed long ago nobody can tell any more: its Pod may have been replaced since.
+        """
+        long_ago = finished_at and time.time() - finished_at > LONG_AGO_SECONDS
+        if not self.kept.serverapp or self._stop_asked or long_ago:
+            return ""
+        until = time.monotonic() + LOST_SECONDS
+        while not self._leaving:
+            try:
+                if self._around.serverapp_incarnation() != self.kept.serverapp:
+                    return ANEW
+            except FlowerbedError:
+                return ""
+            if time.monotonic() > until:
+                break
+            time.sleep(POLL_SECONDS)
+        return ""
 
     def _finish(self, state: dict[str, Any] | None, lost: str) -> None:
         if lost:
@@ -192,6 +219,9 @@ class Follower:
             progress = self._log.progress
         self._around.link.unfollow(str(self.record.flower_id))
         outcome = str((state or {}).get("sub", ""))
+        traceback = last_traceback(self._text) or ""
+        if outcome == "failed" and not (lost or traceback):
+            lost = self._lost_with_a_word(float((state or {}).get("finished_at") or 0.0))
         seen = Observation(
             outcome=outcome,
             details=str((state or {}).get("details", "")),
@@ -202,7 +232,7 @@ class Follower:
             log_complete=complete,
             timeout=self.kept.timeout,
             expected_nodes=self._around.nodes_expected(),
-            serverapp_traceback=last_traceback(self._text) or "",
+            serverapp_traceback=traceback,
         )
         judgement = self._judge(seen)
         self._note(

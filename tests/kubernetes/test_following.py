@@ -1,0 +1,97 @@
+"""Who follows a run in a cluster, with a SuperLink and a Pod that say what a test wants: races that real ones hide."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flowerbed.kubernetes import following
+from flowerbed.kubernetes.following import Follower
+from flowerbed.kubernetes.run_records import Kept
+from flowerbed.runs.records import Phase, RunRecord, Verdict
+
+
+class _Link:
+    """A SuperLink that gives the phases of a run one after the other, then the last for ever."""
+
+    def __init__(self, *states: dict[str, Any]) -> None:
+        self.states = list(states)
+
+    def ask(self, what: str, **_: object) -> list[dict[str, Any]]:
+        if what != "runs":
+            return []
+        return [self.states.pop(0) if len(self.states) > 1 else self.states[0]]
+
+    def follow(self, _: str, on_event: Callable[[dict[str, Any]], None], __: Callable[[], float]) -> None:
+        on_event({"event": "log-end"})
+
+    def unfollow(self, _: str) -> None:
+        pass
+
+
+class _Around:
+    """A runtime of which only the incarnation of the ServerApp's Pod matters."""
+
+    def __init__(self, link: _Link, *incarnations: str) -> None:
+        self.link: Any = link
+        self.incarnations = list(incarnations)
+
+    def keep(self, _: Kept) -> None:
+        pass
+
+    def serverapp_incarnation(self) -> str:
+        return self.incarnations.pop(0) if len(self.incarnations) > 1 else self.incarnations[0]
+
+    def clientapp_traceback(self, _: float) -> str:
+        return ""
+
+    def nodes_expected(self) -> int:
+        return 2
+
+    def report(self, *_: str) -> None:
+        pass
+
+
+RUNNING = {"status": "running", "sub": "", "details": ""}
+FAILED = {"status": "finished", "sub": "failed", "details": "Task failed with unknown error."}
+
+
+def followed(state: dict[str, Any], *incarnations: str) -> RunRecord:
+    record = RunRecord(1, "17", "an app", Phase.RUNNING, submitted_at=time.time())
+    around = _Around(_Link(state), *incarnations)
+    return Follower(around, Kept(record, None, "a/0")).wait(30)
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "LOST_SECONDS", 0.5)
+    monkeypatch.setattr(following, "POLL_SECONDS", 0.05)
+
+
+@pytest.mark.parametrize("incarnations", [("b/0",), ("",), ("a/0", "a/0", "a/1")])
+def test_a_serverapp_that_was_ended_with_its_pod_is_lost_also_where_it_could_report_a_failure(
+    incarnations: tuple[str, ...],
+) -> None:
+    run = followed(FAILED, *incarnations)
+    assert run.verdict is Verdict.FAILED
+    assert "SuperExec was started anew" in run.reason
+
+
+def test_a_serverapp_that_failed_in_a_pod_that_is_still_there_is_not_lost() -> None:
+    run = followed(FAILED, "a/0")
+    assert run.verdict is Verdict.FAILED
+    assert run.reason == "The ServerApp failed: Task failed with unknown error."
+
+
+def test_a_run_that_failed_long_ago_is_not_put_down_to_a_pod_that_was_replaced_since() -> None:
+    run = followed({**FAILED, "finished_at": time.time() - 3600}, "b/0")
+    assert "started anew" not in run.reason
+
+
+def test_a_run_whose_pod_is_another_one_before_the_superlink_notices_is_lost() -> None:
+    run = followed(RUNNING, "a/0", "b/0")
+    assert run.verdict is Verdict.FAILED
+    assert "SuperExec was started anew" in run.reason
