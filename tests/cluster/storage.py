@@ -18,7 +18,7 @@ from cluster.manifests import PROVISIONER
 _WANTED_FROM = "volume.kubernetes.io/storage-provisioner"
 _MADE_BY = "pv.kubernetes.io/provisioned-by"
 _VOLUMES = "/api/v1/persistentvolumes"
-_BETWEEN_LOOKS = 0.25
+_BETWEEN_LOOKS = 0.1
 
 
 def look(api: Api, parent: Path) -> None:

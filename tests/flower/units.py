@@ -40,11 +40,13 @@ def mount(folder: Path) -> Path:
     for name, path in inside.in_pods().items():
         if path not in launchers.values():
             (data / name).write_text(path.read_text())
+    (data / "bin").mkdir()
     for name, path in launchers.items():
-        (data / name).write_text("#!/usr/bin/env python\n" + path.read_text())
+        (data / "bin" / name).write_text("#!/usr/bin/env python\n" + path.read_text())
     (folder / "..data").symlink_to(data.name)
-    for file in data.iterdir():
+    for file in [*data.iterdir(), *(data / "bin").iterdir()]:
         file.chmod(0o555)
+    for file in data.iterdir():
         (folder / file.name).symlink_to(Path("..data", file.name))
     return folder
 
@@ -192,6 +194,7 @@ class FederationInUnits(Federation):
         options += ["--taken", marks.taken, "--replied", marks.replied, "--lost", marks.lost]
         for option in ("--wait-for", "--ready-connected"):
             options += [option, f"supernode={fleet}", option, f"superexec={runtime}"]
+        options += ["--after", "superexec=supernode"]
         return self._unit(options, programs)
 
     def serverapp_unit(self) -> RunningUnit:
@@ -223,4 +226,4 @@ class FederationInUnits(Federation):
 
     def _environment(self, home: Path) -> dict[str, str]:
         env = environment(home)
-        return {**env, "PATH": f"{self.mounted}:{self.python.parent}:{env['PATH']}"}
+        return {**env, "PATH": f"{self.mounted / 'bin'}:{self.python.parent}:{env['PATH']}"}

@@ -65,6 +65,7 @@ def test_1_22_is_told_what_it_wants() -> None:
     assert supernode == (
         " supernode=demo-superlink:9092 --wait-for superexec=127.0.0.1:9094"
         " --ready-connected supernode=demo-superlink:9092 --ready-connected superexec=127.0.0.1:9094"
+        " --after superexec=supernode"
         " -- supernode env FLWR_HOME=/tmp/flwr/supernode flower-supernode --insecure --isolation process"
         " --superlink demo-superlink:9092 --clientappio-api-address 127.0.0.1:9094"
         " --node-config partition-id={partition-id} num-partitions=2"
@@ -94,7 +95,16 @@ def test_every_pod_passes_pod_security_restricted(text: str, release: str) -> No
         assert own["allowPrivilegeEscalation"] is False
         assert own["capabilities"] == {"drop": ["ALL"]}
         assert not {"privileged", "procMount", "seLinuxOptions", "windowsOptions"} & own.keys()
-        allowed = {"configMap", "emptyDir", "secret", "persistentVolumeClaim", "downwardAPI", "csi", "ephemeral"}
+        allowed = {
+            "configMap",
+            "emptyDir",
+            "secret",
+            "persistentVolumeClaim",
+            "downwardAPI",
+            "csi",
+            "ephemeral",
+            "projected",
+        }
         assert all((volume.keys() - {"name"}) <= allowed for volume in spec["volumes"])
         assert all("hostPort" not in port for port in one["ports"])
 

@@ -32,7 +32,7 @@ def in_pods() -> dict[str, Path]:
     """Return the scripts that run in a federation's Pods: file name → file."""
     names = (
         *("unit.py", "unit_options.py", "wedge.py"),
-        *("inside_health.py", "inside_proc.py", "inside_programs.py", "inside_ready.py"),
+        *("inside_health.py", "inside_proc.py", "inside_programs.py", "inside_ready.py", "first_request.py"),
         *("submit.py", "inside_inbox.py"),
         *("client.py", "inside_control.py", "inside_fab.py"),
         *("launcher.py", "serverapp_launcher.py"),

@@ -1,19 +1,26 @@
 """A little HTTP server that answers the probes of a Pod: ``GET /ready`` and ``GET /live``.
 
+``GET /ready?wait=SECONDS`` answers when it is ready, or after so long. A kubelet looks once a second at most; one that
+waits for its answer knows at once, and so does everybody whom the Pod's Service keeps waiting.
+
 A sibling of the scripts that run in Pods: standard library only, and little of that. ``http.server`` alone would
 take 5 MB, because it brings e-mail and TLS.
 """
 
 from __future__ import annotations
 
+import re
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Callable
 
 Answer = Callable[[], tuple[bool, str]]
 """Whether it is so, and why."""
 
+_LONGEST_WAIT = 60.0
+_POLL = 0.05
 _TIMEOUT = 5.0  # seconds for one request; a client that says nothing does not keep a thread
 
 
@@ -25,12 +32,12 @@ class _Handler(socketserver.StreamRequestHandler):
             request = self.rfile.readline(8192).split()
             while self.rfile.readline(8192).strip():  # headers: nothing in them matters
                 continue
-            path = request[1].decode("latin-1").partition("?")[0] if len(request) > 1 else ""
+            path, _, query = request[1].decode("latin-1").partition("?") if len(request) > 1 else ("", "", "")
             answer = self.server.answers.get(path)  # type: ignore[attr-defined]
             if answer is None:
                 self._send("404 Not Found", "there is /ready and /live")
             else:
-                good, text = answer()
+                good, text = _answer_within(answer, _wait(query))
                 self._send("200 OK" if good else "503 Service Unavailable", text)
         except OSError:  # the other side went away, or said nothing
             pass
@@ -42,6 +49,21 @@ class _Handler(socketserver.StreamRequestHandler):
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
         self.wfile.write(head.encode() + body)
+
+
+def _wait(query: str) -> float:
+    """Return the seconds that a query asks to wait; whatever else it says is left alone."""
+    found = re.fullmatch(r"wait=(\d+(\.\d+)?)", query)
+    return min(float(found[1]), _LONGEST_WAIT) if found else 0.0
+
+
+def _answer_within(answer: Answer, seconds: float) -> tuple[bool, str]:
+    until = time.monotonic() + seconds
+    while True:
+        good, text = answer()
+        if good or time.monotonic() >= until:
+            return good, text
+        time.sleep(_POLL)
 
 
 class _Server(socketserver.ThreadingTCPServer):

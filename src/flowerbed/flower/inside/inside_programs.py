@@ -13,6 +13,9 @@ import threading
 from collections.abc import Callable
 from typing import IO
 
+IMPORTED = "FLOWERBED_IMPORTED"
+"""Names to the launcher the descriptor that it closes when it has imported its program."""
+
 _SAYING_SECONDS = 1.0
 _LONGEST_LINE = 2**20  # bytes; a longer one is cut into several
 
@@ -55,14 +58,18 @@ class Program:
         What to start.
     env : dict of str to str
         Its environment.
+    after : str or None
+        The program that has to have imported itself before this one is started.
     """
 
-    def __init__(self, name: str, argv: list[str], env: dict[str, str]) -> None:
+    def __init__(self, name: str, argv: list[str], env: dict[str, str], after: str | None = None) -> None:
         self.name = name
+        self.after = after
         self.argv = argv
         self.env = env
         self.pid = 0
         self.status: int | None = None
+        self.imported: int | None = None
         self.reader: threading.Thread | None = None
 
     @property
@@ -70,17 +77,30 @@ class Program:
         """Whether it was started and has not ended."""
         return self.pid != 0 and self.status is None
 
-    def start(self, take: Callable[[bytes], None] | None) -> None:
+    def start(self, take: Callable[[bytes], None] | None, *, tells: bool = False) -> None:
         """Start it, in a session of its own.
 
         Parameters
         ----------
         take : callable or None
             Takes each line of what it says; without one it writes to our own standard output by itself.
+        tells : bool
+            Whether its launcher is to tell when it has imported the program: what is read from `imported` then ends.
         """
+        if not tells:
+            self._spawn(take, self.env)
+            return
+        self.imported, writes = os.pipe()
+        try:
+            self._spawn(take, {**self.env, IMPORTED: str(writes)}, writes)
+        finally:
+            os.close(writes)
+
+    def _spawn(self, take: Callable[[bytes], None] | None, env: dict[str, str], *held: int) -> None:
         child = subprocess.Popen(
             self.argv,
-            env=self.env,
+            env=env,
+            pass_fds=held,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if take else None,
             stderr=subprocess.STDOUT if take else None,

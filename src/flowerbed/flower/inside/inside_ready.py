@@ -11,19 +11,18 @@ A sibling of the scripts that run in Pods: standard library only.
 
 from __future__ import annotations
 
-import json
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from flowerbed.flower.inside import inside_proc
+    from flowerbed.flower.inside import first_request, inside_proc
 else:
+    import first_request
     import inside_proc
 
 DIALECTS = ("grpc122", "grpc", "http")
@@ -87,8 +86,8 @@ class Answered:
     """The SuperLink has answered one request of the Control API; asked from a thread of its own.
 
     One, and nobody else's before it: up to 1.27 a SuperLink makes its database at its first request, and several at
-    once break it on 1.26 and 1.27 (see the launcher). Where it speaks gRPC the request comes from the control client,
-    which is started at once: it takes as long as the SuperLink to import Flower.
+    once break it on 1.26 and 1.27 (see the launcher). Where it speaks gRPC, a process of its own asks
+    (`first_request`), for gRPC in this one would outlive its use.
     """
 
     def __init__(self, dialect: str, port: int) -> None:
@@ -126,23 +125,13 @@ class Answered:
             return False
 
     def _ask_grpc(self) -> bool:
-        client = subprocess.Popen(
-            [
-                *(sys.executable, "-u", str(Path(__file__).with_name("client.py"))),
-                *("--dialect", self._dialect, "--address", f"{LOOPBACK}:{self._port}"),
-            ],
-            stdin=subprocess.PIPE,
+        self._wait_until_it_listens()
+        asking = subprocess.Popen(
+            [sys.executable, first_request.__file__, f"{LOOPBACK}:{self._port}"],
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
         )
-        client.returncode = 0  # the unit reaps all its children; Popen must not try it too
-        assert client.stdin is not None  # noqa: S101
-        assert client.stdout is not None  # noqa: S101
-        with client.stdin as requests, client.stdout as answers:  # it ends with its standard input
-            self._wait_until_it_listens()
-            requests.write(b'{"id": 1, "op": "runs"}\n')
-            requests.flush()
-            for line in answers:
-                answer = json.loads(line)
-                if answer.get("id") == 1:
-                    return bool(answer["ok"])
-        return False
+        asking.returncode = 0  # the unit reaps all its children; Popen must not try it too
+        assert asking.stdout is not None  # noqa: S101
+        with asking.stdout as answer:
+            return first_request.ANSWERED.encode() in answer.read()

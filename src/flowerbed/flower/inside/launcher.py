@@ -6,6 +6,9 @@ of its start, waits until each address in ``FLOWERBED_WAIT_FOR`` accepts connect
 ``FLOWERBED_WAIT_FOR_FILE`` names exists, and only then lets it begin. The program is the release's own entry point,
 in this same process, with its own arguments.
 
+Before it waits it closes the descriptor that ``FLOWERBED_IMPORTED`` names, if any: whoever holds the other end may
+now start what would have been in its way on the same few cores.
+
 The file says that the SuperLink has answered a first request. Up to 1.27 it makes its database at that request, and
 several first requests at once make it fail on 1.26 and 1.27 (``table alembic_version already exists``: 4 of 4 trials
 with five clients; none with one request before them).
@@ -27,6 +30,7 @@ from typing import Any
 
 WAIT_FOR = "FLOWERBED_WAIT_FOR"
 WAIT_FOR_FILE = "FLOWERBED_WAIT_FOR_FILE"
+IMPORTED = "FLOWERBED_IMPORTED"
 POLL_SECONDS = 0.05
 SQLITE_SECONDS = 25.0
 """Less than the 30 s that Flower's HTTP clients wait for an answer."""
@@ -88,6 +92,8 @@ def main() -> object:
     else:
         print(f"flowerbed: this release of Flower has no program {name!r}", file=sys.stderr)
         return 127
+    if imported := os.environ.pop(IMPORTED, ""):
+        os.close(int(imported))
     addresses = os.environ.pop(WAIT_FOR, "").split(",")
     wait_for([address for address in addresses if address], os.environ.pop(WAIT_FOR_FILE, ""))
     return program()

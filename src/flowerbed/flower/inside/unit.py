@@ -17,6 +17,7 @@ Option                      Meaning
 --first-partition N         ``{partition-id}`` in an argument becomes N plus the number that ends the host's name
 --hostname NAME             a host's name instead of this one's
 --wait-for NAME=HOST:PORT   the program NAME begins when that address answers; see the launcher (repeatable)
+--after NAME=OTHER          the program NAME is started once OTHER, before it, has been imported by its launcher
 --ready-request DIALECT:PORT       ready when the SuperLink at that port has answered one request (repeatable)
 --ready-connected NAME=HOST:PORT   ready when the program NAME has held a connection to that port (repeatable)
 --ready-listening PORT      ready when something listens on that port (repeatable)
@@ -61,6 +62,7 @@ CANNOT_START = 127
 
 _STARTING_TICK = 0.1  # seconds between two looks until the unit is ready; HTTP connections can be that short
 _TICK = 1.0  # and after that
+_IMPORT_SECONDS = 20.0  # one that has not imported itself by then is not waited for
 _ENDING_TICK = 0.05
 _ORPHANS_SECONDS = 2.0  # what processes may take to end whose program has ended
 _LIVE_SECONDS = 15.0  # the loop has stopped turning if it did not for so long
@@ -158,15 +160,30 @@ class Unit:
     def _start(self) -> int:
         piped = len(self._programs) > 1 or self._wedge is not None
         for number, program in enumerate(self._programs):
-            if self._asked:
+            if program.after is not None:
+                self._await_import(next(other for other in self._programs if other.name == program.after))
+            if self._asked or self._first_to_end is not None:
                 break
             hear = self._wedge.hear if self._wedge and number == 0 else None
             try:
-                program.start(self._taker(program, hear) if piped else None)
+                tells = any(other.after == program.name for other in self._programs)
+                program.start(self._taker(program, hear) if piped else None, tells=tells)
             except OSError as error:
                 self._output.say(f"{program.name} cannot be started: {program.argv[0]}: {error.strerror}")
                 return CANNOT_START
         return 0
+
+    def _await_import(self, program: Program) -> None:
+        """Return when a program has imported itself, or has ended, or takes too long for another to wait for it."""
+        if program.imported is None:
+            return
+        until = time.monotonic() + _IMPORT_SECONDS
+        while not self._asked and self._first_to_end is None and time.monotonic() < until:
+            self._turn(_TICK, program.imported)
+            if select.select([program.imported], [], [], 0)[0]:
+                break
+        os.close(program.imported)
+        program.imported = None
 
     def _taker(self, program: Program, hear: Callable[[bytes], None] | None) -> Callable[[bytes], None]:
         prefix = self._prefix(program).encode()
@@ -208,9 +225,9 @@ class Unit:
         self._conditions = [condition for condition in self._conditions if not condition.holds()]
         self._waiting = "; ".join(condition.waiting for condition in self._conditions)
 
-    def _turn(self, seconds: float) -> None:
-        """Wait for a signal, at most so long, and take what has happened."""
-        select.select([self._wakeup], [], [], seconds)
+    def _turn(self, seconds: float, *or_else: int) -> None:
+        """Wait for a signal, or something to read, at most so long, and take what has happened."""
+        select.select([self._wakeup.fileno(), *or_else], [], [], seconds)
         try:
             while self._wakeup.recv(4096):
                 continue

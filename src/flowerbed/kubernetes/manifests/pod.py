@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from flowerbed.kubernetes.manifests import programs
 from flowerbed.kubernetes.manifests.expansion import literal
@@ -25,7 +26,7 @@ USER = 49999
 GRACE_SECONDS = 30
 """How long a Pod may take to end; our init takes at most 20 of them."""
 
-PATH = f"{programs.FOLDER}:/python/venv/bin:/usr/local/bin:/usr/bin:/bin"
+PATH = f"{programs.LAUNCHERS}:/python/venv/bin:/usr/local/bin:/usr/bin:/bin"
 """Our launchers before Flower's own programs, which its images have in ``/python/venv``."""
 
 
@@ -137,7 +138,7 @@ class UnitPod:
             "env": [{"name": name, "value": literal(value)} for name, value in self._environment().items()],
             **({"envFrom": env_from(self.sources)} if self.sources else {}),
             "ports": [{"name": name, "containerPort": number} for name, number in ports.items()],
-            "readinessProbe": {**_probe("/ready"), "periodSeconds": 1},
+            "readinessProbe": {**_probe("/ready?wait=3"), "periodSeconds": 1},
             "livenessProbe": {**_probe("/live"), "periodSeconds": 10, "failureThreshold": 6},
             "resources": self.resources,
             "securityContext": container_security(),
@@ -152,6 +153,10 @@ class UnitPod:
         for program in self.programs:
             for address in program.dials:
                 words += ["--ready-connected", f"{program.name}={address}"]
+        for first, then in pairwise(
+            self.programs
+        ):  # both import Flower, on one CPU: the one that is waited for goes first
+            words += ["--after", f"{then.name}={first.name}"]
         for program in self.programs:
             words += ["--", program.name, *self._own_environment(program), *program.argv]
         return words

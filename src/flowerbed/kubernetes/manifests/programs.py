@@ -11,7 +11,10 @@ from flowerbed.kubernetes.manifests import names
 from flowerbed.kubernetes.manifests.identity import Identity, Object
 
 FOLDER = "/flowerbed"
-"""Where they are mounted; first on PATH."""
+"""Where they are mounted."""
+
+LAUNCHERS = f"{FOLDER}/bin"
+"""Where the launchers are, first on PATH; they have no module beside them that could hide one of an app's."""
 
 UNIT = ("python", "-u", f"{FOLDER}/unit.py")
 """The init of every workload container."""
@@ -53,11 +56,11 @@ def config_map(identity: Identity) -> Object:
 
 
 def volume(federation: str) -> Object:
-    """Return the volume: each program as a file."""
-    return {
-        "name": "flowerbed-programs",
-        "configMap": {"name": names.programs(federation), "defaultMode": _READ_AND_EXECUTE},
-    }
+    """Return the volume: each program as a file, and the launchers once more in a folder of their own."""
+    every = {"name": names.programs(federation)}
+    launchers = [{"key": name, "path": f"bin/{name}"} for name in sorted(inside.launchers())]
+    sources = [{"configMap": every}, {"configMap": {**every, "items": launchers}}]
+    return {"name": "flowerbed-programs", "projected": {"defaultMode": _READ_AND_EXECUTE, "sources": sources}}
 
 
 MOUNT: Object = {"name": "flowerbed-programs", "mountPath": FOLDER, "readOnly": True}
