@@ -161,6 +161,8 @@ def test_packages_are_those_of_the_environment(tmp_path: Path) -> None:
     said = json.loads(done.stdout)
     assert said["flwr"] == said["packages"]["flwr"] == "1.41.0"
     assert "protobuf" in said["packages"]
+    assert ["ray", "2.51.1; extra ", ' "simulation"'][0] in " ".join(said["extras"]["flwr"])
+    assert all("extra" in line for lines in said["extras"].values() for line in lines)
     assert said["python"] == said["markers"]["python_full_version"]
     assert said["markers"]["sys_platform"] == sys.platform
 

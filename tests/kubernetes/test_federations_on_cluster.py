@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -109,9 +110,33 @@ def test_run_alone_brings_a_federation_up_and_down_again(cluster_bed: Make) -> N
     assert bed.pods() == {}
 
 
+DYNAMIC = """
+[build-system]
+requires = ["setuptools>=61"]
+build-backend = "setuptools.build_meta"
+
+[tool.setuptools.dynamic]
+dependencies = {file = "requirements.txt"}
+
+[tool.setuptools]
+packages = ["digits"]
+
+[project]
+dynamic = ["dependencies"]
+"""
+
+
 def test_what_the_image_lacks_is_told_before_anything_runs(cluster_bed: Make) -> None:
     bed = cluster_bed("digits")
     bed.write("1.41.0", image="flwr/superexec:1.41.0")
+    pyproject = bed.folder / "pyproject.toml"
+    text = pyproject.read_text(encoding="utf-8")
+    dependencies = re.search(r"^dependencies = \[(.*?)\]\n", text, re.MULTILINE | re.DOTALL)
+    assert dependencies is not None
+    rest = text[text.index("[project]") :].replace(dependencies[0], "").removeprefix("[project]")
+    pyproject.write_text(DYNAMIC + rest, encoding="utf-8")  # so that only the build back end knows them
+    lines = [line.strip(' ,"') for line in dependencies[1].splitlines()]
+    (bed.folder / "requirements.txt").write_text("\n".join(lines), encoding="utf-8")
     assert bed("up").status == 0
     said = bed("run")
     assert said.status == 2

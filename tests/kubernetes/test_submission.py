@@ -10,11 +10,20 @@ import pytest
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
-from flowerbed.kubernetes.submission import missing, pack
+from flowerbed.kubernetes.submission import another_flower, missing, pack
 
 IMAGE = {"flwr": "1.41.0", "scikit-learn": "1.5.2", "Numpy": "1.26.4", "typing_extensions": "4.12.2"}
 
 
+EXTRAS = {
+    "scikit-learn": [
+        'pandas>=1.1.5; extra == "docs"',
+        'Numpy>=2; extra == "docs"',
+        'scikit-learn[plot]; extra == "all"',
+        'matplotlib>=3.3.4; extra == "plot"',
+        'win32; extra == "plot" and sys_platform == "win32"',
+    ]
+}
 MARKERS = {name: str(value) for name, value in default_environment().items()} | {"sys_platform": "plan9"}
 
 
@@ -28,10 +37,34 @@ MARKERS = {name: str(value) for name, value in default_environment().items()} | 
         (["torch; python_version < '3'"], []),
         (["torch; sys_platform == 'plan9'"], ["torch is not there"]),
         (["NumPy<1.20", "pandas>2"], ["NumPy<1.20 is asked for and 1.26.4 is there", "pandas is not there"]),
+        (
+            ["scikit-learn[docs]"],
+            [
+                "pandas is not there (of scikit-learn[docs])",
+                "Numpy>=2 is asked for and 1.26.4 is there (of scikit-learn[docs])",
+            ],
+        ),
+        (["scikit-learn[all,plot]"], ["matplotlib is not there (of scikit-learn[plot])"]),
+        (["scikit-learn[nothing-like-it]", "typing-extensions[docs]"], []),
+        (["torch[docs]"], ["torch is not there"]),
     ],
 )
 def test_what_is_missing_is_told_in_words(wanted: list[str], said: list[str]) -> None:
-    assert missing(tuple(Requirement(text) for text in wanted), IMAGE, MARKERS) == said
+    assert missing(tuple(Requirement(text) for text in wanted), IMAGE, MARKERS, EXTRAS) == said
+
+
+@pytest.mark.parametrize(
+    ("found", "release", "said"),
+    [
+        ("1.41.0", "1.41.0", ""),
+        ("1.41.3", "1.41.0", ""),
+        ("1.22.0", "1.41.0", "Flower 1.22.0"),
+        ("1.4.1", "1.41.0", "Flower 1.4.1"),
+        (None, "1.41.0", "no Flower"),
+    ],
+)
+def test_an_image_of_another_minor_release_of_flower_is_told(found: str | None, release: str, said: str) -> None:
+    assert another_flower(found, release) == said
 
 
 def test_a_packed_folder_is_the_same_each_time_but_for_its_content(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from flowerbed.cli.interrupts import until_interrupted
 from flowerbed.cli.output import Output
 from flowerbed.cli.show import follow as follow_run
@@ -160,8 +162,19 @@ def _submit(
     with tempfile.TemporaryDirectory() as beside, out.working("submitting the app"):
         target = Path(beside) / "app"
         stage(found.app, target)
-        requirements = found.manifest.requirements or ()
+        requirements = _requirements(found, out)
         return runtime.submit_app(release, spec, target, requirements, config, title=str(found.manifest), timeout=limit)
+
+
+def _requirements(found: Opened, out: Output) -> tuple[Requirement, ...]:
+    """Return what the app in the folder asks for; who builds it is asked only where nobody else knows."""
+    assert found.manifest is not None  # noqa: S101
+    if not found.manifest.dynamic_dependencies:
+        return found.manifest.requirements
+    from flowerbed.environments.asking import dependencies
+    from flowerbed.environments.python import current
+
+    return tuple(map(Requirement, dependencies(found.app, python=current(), progress=out.say)))
 
 
 def _limit(found: Opened, timeout: str | None) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from flowerbed.environments import requirements as reading
 from flowerbed.environments.cache import Progress, cache_root, silent, writable
@@ -47,17 +48,9 @@ def request(
     if app is None:
         return EnvironmentRequest(release, python, launchers=scripts)
     app = app.resolve()
-    file = app / "pyproject.toml"
-    try:
-        pyproject = reading.read_pyproject(file.read_text(encoding="utf-8"), str(file))
-        uv_toml = app / "uv.toml"
-        own = reading.read_pyproject(uv_toml.read_text("utf-8"), str(uv_toml)) if uv_toml.is_file() else None
-    except (OSError, UnicodeDecodeError) as error:
-        raise AppError(
-            f"the app's pyproject.toml cannot be read: {getattr(error, 'strerror', None) or error}",
-            where=str(file),
-            hint="Name the folder of a Flower App: it has a pyproject.toml with [tool.flwr.app].",
-        ) from error
+    file, pyproject = app / "pyproject.toml", _pyproject(app)
+    uv_toml = app / "uv.toml"
+    own = _toml(uv_toml) if uv_toml.is_file() else None
     project = pyproject.get("project")
     requires = str(project.get("requires-python", "")) if isinstance(project, dict) else ""
     if not allows(requires, python.version):
@@ -66,13 +59,7 @@ def request(
             where=str(file),
             hint="Choose another Python with spec.python.",
         )
-    if reading.is_dynamic(pyproject):
-        from flowerbed.environments.metadata import dynamic_dependencies
-
-        with writable(cache_root()):
-            dependencies = dynamic_dependencies(app, pyproject, python, progress)
-    else:
-        dependencies = reading.static_dependencies(pyproject)
+    dependencies = _dependencies(app, pyproject, python, progress)
     wanted = reading.wanted(
         dependencies,
         release=release,
@@ -91,3 +78,39 @@ def request(
         launchers=scripts,
         where=str(file),
     )
+
+
+def dependencies(app: Path, *, python: Interpreter, progress: Progress = silent) -> list[str]:
+    """Return an app's dependencies, without those of its extras; its build back end is asked where only that knows.
+
+    Raises
+    ------
+    AppError
+        If the app's pyproject.toml cannot be read, or its back end fails.
+    """
+    app = app.resolve()
+    return _dependencies(app, _pyproject(app), python, progress)
+
+
+def _dependencies(app: Path, pyproject: Mapping[str, Any], python: Interpreter, progress: Progress) -> list[str]:
+    if not reading.is_dynamic(pyproject):
+        return reading.static_dependencies(pyproject)
+    from flowerbed.environments.metadata import dynamic_dependencies
+
+    with writable(cache_root()):
+        return dynamic_dependencies(app, pyproject, python, progress)
+
+
+def _pyproject(app: Path) -> dict[str, Any]:
+    return _toml(app / "pyproject.toml")
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    try:
+        return reading.read_pyproject(file.read_text(encoding="utf-8"), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise AppError(
+            f"the app's {file.name} cannot be read: {getattr(error, 'strerror', None) or error}",
+            where=str(file),
+            hint="Name the folder of a Flower App: it has a pyproject.toml with [tool.flwr.app].",
+        ) from error

@@ -10,7 +10,7 @@ import io
 import json
 import tarfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from packaging.version import InvalidVersion, Version
 
 from flowerbed.errors import AppError, ControlError, FederationFailed
 from flowerbed.kubernetes.cluster import Cluster
+from flowerbed.kubernetes.labels import VERSION
 from flowerbed.kubernetes.living import container_statuses, is_running, name
 from flowerbed.kubernetes.manifests.run_job import CONTAINER, INBOX, SUBMIT
 
@@ -62,7 +63,7 @@ class Submission:
         Raises
         ------
         AppError
-            If the image has not what the folder asks for; the Job is deleted again.
+            If the image has not what the folder asks for, or another release of Flower; the Job is deleted again.
         ControlError
             If the SuperLink, or the app's own FAB build, refuses.
         FederationFailed
@@ -71,8 +72,8 @@ class Submission:
         self._cluster.create(self._job)
         try:
             pod = self._wait_for_pod(patience)
+            self._compare(pod, requirements)
             if app is not None:
-                self._compare(pod, requirements)
                 self._stream(pod, app)
             return self._answer(pod, patience)
         except BaseException:
@@ -120,11 +121,17 @@ class Submission:
         if stream.exit_code != 0:
             raise ControlError(f"the image cannot tell what it holds: {stream.errors.decode(errors='replace')[-500:]}")
         found = json.loads(said)
-        lacking = missing(requirements, found["packages"], found["markers"])
+        release, image = str(self._job["metadata"]["labels"][VERSION]), _image(self._job)
+        if other := another_flower(found["flwr"], release):
+            raise AppError(
+                f"the image {image} has {other}, and the federation is one of Flower {release}",
+                where=name(self._job),
+                hint=f"Build the image with Flower {release}, or name the image's release in spec.flower.",
+            )
+        lacking = missing(requirements, found["packages"], found["markers"], found["extras"])
         if lacking:
             raise AppError(
-                f"the image {_image(self._job)} does not bring what the app's pyproject.toml asks for: "
-                + "; ".join(lacking),
+                f"the image {image} does not bring what the app's pyproject.toml asks for: " + "; ".join(lacking),
                 where=name(self._job),
                 hint="Build the image again from this folder, or run what it holds with --baked.",
             )
@@ -162,8 +169,19 @@ class Submission:
         return answer
 
 
+def another_flower(found: str | None, release: str) -> str:
+    """Return in words which Flower an image has, if it is not of the release's minor; else nothing."""
+    if found is None:
+        return "no Flower"
+    same = found.split(".")[:2] == release.split(".")[:2]
+    return "" if same else f"Flower {found}"
+
+
 def missing(
-    requirements: tuple[Requirement, ...], packages: Mapping[str, str], markers: Mapping[str, str]
+    requirements: tuple[Requirement, ...],
+    packages: Mapping[str, str],
+    markers: Mapping[str, str],
+    extras: Mapping[str, Sequence[str]],
 ) -> list[str]:
     """Return in words what is asked for and not there; Flower itself is the image's own affair.
 
@@ -175,20 +193,38 @@ def missing(
         What is there: name → version.
     markers : mapping of str to str
         Where: the environment in which markers are judged (PEP 508).
+    extras : mapping of str to sequence of str
+        What the packages that are there want for their extras, as their metadata say it.
     """
     installed = {canonicalize_name(package): version for package, version in packages.items()}
-    lacking = []
-    for wanted in requirements:
-        if canonicalize_name(wanted.name) == "flwr" or (
-            wanted.marker and not wanted.marker.evaluate({**markers, "extra": ""})
-        ):
+    optional = {canonicalize_name(package): lines for package, lines in extras.items()}
+    lacking: list[str] = []
+    asked: set[tuple[str, str]] = set()
+    unread = [(wanted, "") for wanted in requirements if _applies(wanted, markers, "")]
+    while unread:
+        wanted, of = unread.pop(0)
+        package = canonicalize_name(wanted.name)
+        version = installed.get(package)
+        if package == "flwr":
             continue
-        version = installed.get(canonicalize_name(wanted.name))
         if version is None:
-            lacking.append(f"{wanted.name} is not there")
+            lacking.append(f"{wanted.name} is not there{of}")
         elif not _satisfies(wanted, version):
-            lacking.append(f"{wanted.name}{wanted.specifier} is asked for and {version} is there")
+            lacking.append(f"{wanted.name}{wanted.specifier} is asked for and {version} is there{of}")
+        for extra in sorted(wanted.extras):
+            if version is None or (package, extra) in asked:
+                continue
+            asked.add((package, extra))
+            of_extra = f" (of {wanted.name}[{extra}])"
+            found = map(Requirement, optional.get(package, ()))
+            unread += [
+                (one, of_extra) for one in found if _applies(one, markers, extra) and not _applies(one, markers, "")
+            ]
     return lacking
+
+
+def _applies(wanted: Requirement, markers: Mapping[str, str], extra: str) -> bool:
+    return wanted.marker is None or wanted.marker.evaluate({**markers, "extra": extra})
 
 
 def pack(folder: Path) -> bytes:

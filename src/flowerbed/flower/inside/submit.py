@@ -149,13 +149,16 @@ def note(said: dict[str, Any], path: Path) -> None:
 def packages() -> dict[str, Any]:
     """Return what this environment holds."""
     found: dict[str, str] = {}
+    extras: dict[str, list[str]] = {}
     for distribution in metadata.distributions():
         name = distribution.metadata["Name"]
-        if name:  # a broken one has none
-            found.setdefault(name, distribution.version)  # the first on the path is the one that is imported
+        if name and name not in found:  # a broken one has none, and the first on the path is what is imported
+            found[name] = distribution.version
+            extras[name] = [line for line in distribution.requires or [] if "extra" in line.partition(";")[2]]
     info = sys.implementation.version
     return {
         "packages": dict(sorted(found.items())),
+        "extras": {name: lines for name, lines in sorted(extras.items()) if lines},
         "python": platform.python_version(),
         "flwr": found.get("flwr"),
         "markers": {

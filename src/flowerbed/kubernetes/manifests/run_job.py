@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 from flowerbed.flower.releases import Row
+from flowerbed.kubernetes.labels import VERSION
 from flowerbed.kubernetes.manifests import names, programs
 from flowerbed.kubernetes.manifests.expansion import literal
 from flowerbed.kubernetes.manifests.identity import Object
@@ -77,7 +78,7 @@ def run_job(
         "FLWR_DISABLE_UPDATE_CHECK": "1",
         "no_proxy": names.superlink(federation),
     }
-    labels = run_labels(federation, number)
+    labels = {**run_labels(federation, number), VERSION: str(row.release)}
     secrets = [{"name": secret.name} for secret in app.image_pull_secrets]
     pod = {
         **({"imagePullSecrets": secrets} if secrets else {}),
