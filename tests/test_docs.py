@@ -22,7 +22,7 @@ from flowerbed.environments.pruning import Listed
 from flowerbed.errors import SpecError
 from flowerbed.flower.inside import wedge
 from flowerbed.flower.releases import DEFAULT, RELEASES
-from flowerbed.kubernetes import permissions, runtime
+from flowerbed.kubernetes import permissions, waiting
 from flowerbed.kubernetes.manifests import pod, run_job
 from flowerbed.kubernetes.manifests.objects import objects
 from flowerbed.local import backoff, logs, unit
@@ -363,8 +363,8 @@ FACTS = [
     (LOCAL, f"The {['first', 'second', 'third'][backoff.LOOP_AFTER - 1]} end in a row"),
     (LOCAL, f"give it {unit.GRACE_SECONDS:g} seconds"),
     (CLUSTER, f"no ClientApp process for {wedge.WEDGED_AFTER_SECONDS:g} seconds"),
-    (CLUSTER, f"ends it after {runtime.FATAL_SECONDS:g} seconds"),
-    (CLUSTER, f"nothing new for {runtime.STALLED_SECONDS:g} seconds"),
+    (CLUSTER, f"ends it after {waiting.FATAL_SECONDS:g} seconds"),
+    (CLUSTER, f"nothing new for {waiting.STALLED_SECONDS:g} seconds"),
     (CLUSTER, f"Its port {pod.HEALTH_PORT} answers"),
     (CLUSTER, f"user and group {pod.USER}"),
     (CLUSTER, f"the app in the image's folder `{run_job.BAKED}`"),

@@ -39,10 +39,15 @@ def test_the_digits_app_runs_to_its_verdict(
     assert set(run) == {"type", *(field.name for field in fields(RunRecord))}
     assert (run["verdict"], len(run["rounds"])) == ("succeeded", 3)
     assert run["rounds"][-1]["metrics"]["server/accuracy"] > 0.9
+    kept = f"persistentvolumeclaim/test-results/{run['flower_id']}" if layout == "Colocated" else None
+    assert run["results"] == kept
     assert [line["number"] for line in said.lines if line["type"] == "round"] == [1, 2, 3]
 
     assert bed.run(1)["verdict"] == "succeeded"
     assert any("[ROUND 3/3]" in line["text"] for line in bed("logs", "1").lines)
+    listed = {line["name"]: line["path"] for line in bed("logs").lines}
+    assert (len(listed), listed["run 1"]) == (5 if layout == "Colocated" else 7, None)
+    assert all(path in {f"pod/{pod}" for pod in bed.pods()} for name, path in listed.items() if name != "run 1")
     if layout == "Colocated":
         saved = bed("results", "1").last("results")
         assert [Path(file["path"]).name for file in saved["files"]] == ["metrics.json", "model.npz"]

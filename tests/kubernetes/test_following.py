@@ -39,9 +39,6 @@ class _Around:
         self.link: Any = link
         self.incarnations = list(incarnations)
 
-    def keep(self, _: Kept) -> None:
-        pass
-
     def serverapp_incarnation(self) -> str:
         return self.incarnations.pop(0) if len(self.incarnations) > 1 else self.incarnations[0]
 
@@ -51,8 +48,8 @@ class _Around:
     def nodes_expected(self) -> int:
         return 2
 
-    def report(self, *_: str) -> None:
-        pass
+    def results_kept(self, flower_id: str) -> str:
+        return f"persistentvolumeclaim/results/{flower_id}"
 
 
 RUNNING = {"status": "running", "sub": "", "details": ""}
@@ -62,7 +59,12 @@ FAILED = {"status": "finished", "sub": "failed", "details": "Task failed with un
 def followed(state: dict[str, Any], *incarnations: str) -> RunRecord:
     record = RunRecord(1, "17", "an app", Phase.RUNNING, submitted_at=time.time())
     around = _Around(_Link(state), *incarnations)
-    return Follower(around, Kept(record, None, "a/0")).wait(30)
+    kept: list[Kept] = []
+    follower = Follower(around, Kept(record, None, "a/0"), keep=kept.append, report=lambda *_: None)
+    run = follower.wait(30)
+    assert kept[-1].record == run
+    assert run.results == "persistentvolumeclaim/results/17"
+    return run
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from flowerbed.cli.options import Json, Where
 from flowerbed.cli.output import Output
 from flowerbed.local.doctor import State, check_federation, check_machine, look
 from flowerbed.local.source import find
+from flowerbed.spec.load import FEDERATION_FILE
 
 SIGNS = {State.OK: "ok     ", State.WARNING: "warning", State.WRONG: "WRONG  "}
 
@@ -26,7 +27,7 @@ def doctor(*, file: Where = Path(), json: Json = False) -> int:
 
     with out.working("looking"):
         checks = check_machine(look())
-        if (file / "federation.yaml").exists() or (file / "pyproject.toml").exists() or file.is_file():
+        if (file / FEDERATION_FILE).exists() or (file / "pyproject.toml").exists() or file.is_file():
             checks += check_federation(file, validate)
     for check in checks:
         out.data("check", check)

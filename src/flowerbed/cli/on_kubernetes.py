@@ -124,6 +124,8 @@ def _run(
                 with out.working("starting the federation"):
                     wanted = found.objects(release, runtime.namespace)
                     runtime.up(wanted, release, watch=out.event, interrupted=interrupted)
+            else:
+                runtime.await_stale(watch=out.event, interrupted=interrupted)
             number = _submit(out, found, runtime, release, config, limit, baked=baked)
             if not following:
                 out.data("run", runtime.run(number))
@@ -158,12 +160,14 @@ def _submit(
     if baked or found.manifest is None:
         title = str(found.manifest or spec.image)
         with out.working("submitting what the image holds"):
-            return runtime.submit_app(release, spec, None, (), config, title=title, timeout=limit)
+            return runtime.book.submit(release, spec, None, (), config, title=title, timeout=limit)
     with tempfile.TemporaryDirectory() as beside, out.working("submitting the app"):
         target = Path(beside) / "app"
         stage(found.app, target)
         requirements = _requirements(found, out)
-        return runtime.submit_app(release, spec, target, requirements, config, title=str(found.manifest), timeout=limit)
+        return runtime.book.submit(
+            release, spec, target, requirements, config, title=str(found.manifest), timeout=limit
+        )
 
 
 def _requirements(found: Opened, out: Output) -> tuple[Requirement, ...]:
@@ -247,9 +251,7 @@ def logs(out: Output, place: Path, context: str | None, of: str | None, *, follo
     with opened(place, context) as (_, runtime):
         pods = {runtime.look().short(pod): pod for pod in runtime.look().pods}
         if of is None:
-            out.table(["LOG", "RESTARTS"], [[short, str(_restarts(pod))] for short, pod in sorted(pods.items())])
-            for short, pod in sorted(pods.items()):
-                out.data("log", {"name": short, "pod": name(pod)})
+            _list_logs(out, pods, runtime)
             return
         pod_name, prefix = _pod_of(of, pods)
         if pod_name is not None:
@@ -263,6 +265,16 @@ def logs(out: Output, place: Path, context: str | None, of: str | None, *, follo
                 hint=f"There are: {', '.join(sorted(pods)) or 'none yet'}. Runs go by number, or `latest`.",
             )
         _run_log(out, runtime, of, follow=follow)
+
+
+def _list_logs(out: Output, pods: Mapping[str, Mapping[str, object]], runtime: KubernetesRuntime) -> None:
+    """List what has a log, as the local runtime does; how long it is only the kubelet and the SuperLink know."""
+    listed: list[tuple[str, str, str | None]] = []
+    listed += [(short, str(_restarts(pod)), f"pod/{name(pod)}") for short, pod in sorted(pods.items())]
+    listed += [(f"run {record.number}", "-", None) for record in runtime.runs() if record.flower_id is not None]
+    out.table(["LOG", "RESTARTS", "WHERE"], [[log, restarts, at or "the SuperLink"] for log, restarts, at in listed])
+    for log, _, at in listed:
+        out.data("log", {"name": log, "bytes": None, "path": at})
 
 
 def _run_log(out: Output, runtime: KubernetesRuntime, of: str, *, follow: bool) -> None:
@@ -283,8 +295,8 @@ def _run_log(out: Output, runtime: KubernetesRuntime, of: str, *, follow: bool) 
             _line(out, line, "")
         heard.set()
 
-    runtime.link.follow(record.flower_id, take, lambda: 0.0)
-    runtime.link.ask("hello")
+    runtime.observer.link.follow(record.flower_id, take, lambda: 0.0)
+    runtime.observer.link.ask("hello")
     if follow:
         while not ended.wait(1.0):
             continue

@@ -37,14 +37,11 @@ LOG_CHARACTERS = 4_000_000
 
 
 class Surroundings(Protocol):
-    """What following a run needs of the runtime."""
+    """What following a run needs to know of the federation."""
 
     @property
     def link(self) -> ControlLink:
         """The control client."""
-
-    def keep(self, kept: Kept) -> None:
-        """Write down what is known of a run."""
 
     def serverapp_incarnation(self) -> str:
         """Return which incarnation of the ServerApp's SuperExec is there; empty if none is."""
@@ -55,8 +52,8 @@ class Surroundings(Protocol):
     def nodes_expected(self) -> int:
         """Return how many SuperNodes there shall be."""
 
-    def report(self, kind: str, subject: str, message: str) -> None:
-        """Say that something happened."""
+    def results_kept(self, flower_id: str) -> str | None:
+        """Return where a run's results lie; None if there are none."""
 
 
 class Follower:
@@ -65,17 +62,27 @@ class Follower:
     Parameters
     ----------
     around : Surroundings
-        The runtime.
+        Looks at the federation.
     kept : Kept
         The run, with its Flower id.
-    on_text : callable or None
-        Given each piece of the ServerApp's log.
+    keep : callable
+        Writes down what is known of the run.
+    report : callable
+        Is told what happens: a kind of event, what it is about, and a message.
     """
 
-    def __init__(self, around: Surroundings, kept: Kept, *, on_text: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        around: Surroundings,
+        kept: Kept,
+        *,
+        keep: Callable[[Kept], None],
+        report: Callable[[str, str, str], None],
+    ) -> None:
         self.kept = kept
         self._around = around
-        self._on_text = on_text
+        self._write = keep
+        self._report = report
         self._log = RunLog()
         self._text = ""
         self._last_at = 0.0
@@ -123,8 +130,6 @@ class Follower:
         with self._lock:
             self._last_at = max(self._last_at, float(event["at"]))
             self._text = (self._text + event["text"])[-LOG_CHARACTERS:]
-            if self._on_text is not None:
-                self._on_text(event["text"])
             if self._log.feed(event["text"], float(event["at"]) or time.time()):
                 progress = self._log.progress
                 self._note(rounds=progress.rounds, total_rounds=progress.total_rounds)
@@ -143,7 +148,7 @@ class Follower:
                 return
             if state is not None and Phase(state["status"]) is not self.record.phase:
                 self._note(phase=Phase(state["status"]))
-                self._around.report("run", str(self.record.number), self.record.phase.value)
+                self._report("run", str(self.record.number), self.record.phase.value)
             if self.record != written:
                 written = self.record
                 self._keep()
@@ -154,9 +159,9 @@ class Follower:
 
     def _keep(self) -> None:
         try:
-            self._around.keep(self.kept)
+            self._write(self.kept)
         except FlowerbedError as error:
-            self._around.report("run", str(self.record.number), f"its record could not be written: {error.message}")
+            self._report("run", str(self.record.number), f"its record could not be written: {error.message}")
 
     def _check_time(self) -> None:
         if self.kept.timeout is None or self._timed_out or self.record.submitted_at is None:
@@ -243,11 +248,18 @@ class Follower:
             detail=judgement.detail,
             rounds=progress.rounds,
             total_rounds=progress.total_rounds,
+            results=self._results(),
             finished_at=float((state or {}).get("finished_at") or 0.0) or time.time(),
         )
         self._keep()
         self._ended.set()
-        self._around.report("run", str(self.record.number), f"{judgement.verdict.value}: {judgement.reason}")
+        self._report("run", str(self.record.number), f"{judgement.verdict.value}: {judgement.reason}")
+
+    def _results(self) -> str | None:
+        try:
+            return self._around.results_kept(str(self.record.flower_id))
+        except FlowerbedError:
+            return None  # nobody can look there now; `flowerbed results` can later
 
     def _judge(self, seen: Observation) -> Judgement:
         """Judge; what ClientApps said is fetched only where something went wrong."""

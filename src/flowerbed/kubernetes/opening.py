@@ -17,12 +17,9 @@ from flowerbed.kubernetes.manifests.identity import Identity
 from flowerbed.kubernetes.manifests.objects import image_missing, objects
 from flowerbed.spec.app import AppManifest, parse_app
 from flowerbed.spec.finding import Finding
-from flowerbed.spec.load import Loaded, load
-from flowerbed.spec.lock import read_lock
+from flowerbed.spec.load import FEDERATION_FILE, Loaded, load
+from flowerbed.spec.lock import LOCK_FILE, lock_at
 from flowerbed.spec.model import Federation
-
-FEDERATION_FILE = "federation.yaml"
-LOCK_FILE = "federation.lock"
 
 Object = dict[str, Any]
 
@@ -60,20 +57,14 @@ class Opened:
         wanted = self.federation.spec.flower
         requirement = self.manifest.flwr_requirement if self.manifest else None
         try:
-            locked = self._locked() if flower is None else None
-            return choose_locked(flower or wanted, locked, requirement.specifier if requirement else None)
+            lock = lock_at(self.loaded.path.parent / LOCK_FILE) if flower is None else None
+            allowed = requirement.specifier if requirement else None
+            return choose_locked(flower or wanted, lock.flower if lock else None, allowed)
         except ReleaseError as error:
             if flower is not None or wanted is None:
                 raise
             finding = Finding(("spec", "flower"), error.message, error.hint)
             raise SpecError([self.loaded.problem(finding)]) from None
-
-    def _locked(self) -> str | None:
-        file = self.loaded.path.parent / LOCK_FILE
-        try:
-            return read_lock(file.read_text(encoding="utf-8"), str(file)).flower
-        except (FileNotFoundError, NotADirectoryError):
-            return None
 
     def objects(self, row: Row, namespace: str) -> list[Object]:
         """Return the objects as `up` applies them; a Namespace among them is for where there is none yet."""

@@ -9,15 +9,13 @@ from pathlib import Path
 
 from flowerbed.errors import ControlError, NotRunning, UsageError
 from flowerbed.kubernetes.living import name
+from flowerbed.kubernetes.manifests.places import RESULTS
 from flowerbed.kubernetes.runtime import KubernetesRuntime
 from flowerbed.runs.records import RunRecord
 from flowerbed.topology.model import Role
 
 MARK = ".fetched-by-flowerbed"
 """In a folder of results that was fetched, and may be replaced by fetching them again."""
-
-RESULTS_ROOT = "/results"
-"""Where the results volume is mounted, with a folder for each run."""
 
 PACK = (
     "import os, sys, tarfile\n"
@@ -52,7 +50,7 @@ def fetch(runtime: KubernetesRuntime, record: RunRecord, into: Path) -> None:
             where=f"{runtime.namespace}/{runtime.federation}",
             hint="Bring the federation up again: its claims were kept.",
         )
-    command = ["python", "-c", PACK, f"{RESULTS_ROOT}/{record.flower_id}"]
+    command = ["python", "-c", PACK, f"{RESULTS}/{record.flower_id}"]
     container = pods[0]["spec"]["containers"][0]["name"]
     into.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=into.parent, prefix=f".{into.name}.") as beside:

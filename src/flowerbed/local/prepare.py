@@ -21,10 +21,10 @@ from flowerbed.local.checking import check
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.plan import Plan, Ports, common_environment, resolve
 from flowerbed.local.runtime import LocalRuntime
-from flowerbed.local.source import LOCK_FILE, Progress, Source
+from flowerbed.local.source import Progress, Source
 from flowerbed.spec.app import AppManifest, check_run_config
 from flowerbed.spec.limits import check_local
-from flowerbed.spec.lock import Lock, read_lock
+from flowerbed.spec.lock import LOCK_FILE, Lock, lock_at
 from flowerbed.spec.run_config import parse_config_arguments
 from flowerbed.spec.values import duration_seconds
 from flowerbed.topology.build import build
@@ -130,16 +130,8 @@ def _release(source: Source, flower: str | None) -> Row:
 def _choose_release(source: Source, flower: str | None) -> Row:
     requirement = source.manifest.flwr_requirement
     allowed = requirement.specifier if requirement is not None else None
-    locked = _locked(source) if flower is None else None
+    locked = lock_at(source.lock) if flower is None else None
     return choose_locked(flower or source.federation.spec.flower, locked.flower if locked else None, allowed)
-
-
-def _locked(source: Source) -> Lock | None:
-    try:
-        text = source.lock.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return read_lock(text, str(source.lock))
 
 
 def _write_lock(source: Source, row: Row, environment: Environment) -> None:

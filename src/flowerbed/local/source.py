@@ -20,11 +20,9 @@ from flowerbed.local.layout import StateFolder
 from flowerbed.spec.app import AppManifest, parse_app
 from flowerbed.spec.defaults import default_federation
 from flowerbed.spec.finding import Finding
-from flowerbed.spec.load import Loaded, load
+from flowerbed.spec.load import FEDERATION_FILE, Loaded, load
+from flowerbed.spec.lock import LOCK_FILE
 from flowerbed.spec.model import Federation
-
-FEDERATION_FILE = "federation.yaml"
-LOCK_FILE = "federation.lock"
 
 Progress = Callable[[str], None]
 

@@ -15,6 +15,9 @@ from flowerbed.spec.model import API_VERSION, KIND, Federation
 from flowerbed.spec.problems import problem_at, problems_of
 from flowerbed.spec.words import found
 
+FEDERATION_FILE = "federation.yaml"
+"""What the file is called in its folder."""
+
 _SMALLEST = (
     f"the smallest is {{apiVersion: {API_VERSION}, kind: {KIND}, "
     "metadata: {name: demo}, spec: {supernodes: [{name: supernode}]}}"

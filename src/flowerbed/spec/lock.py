@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from flowerbed.errors import Problem, SpecError
 from flowerbed.spec.toml import NotTomlError, line_of, read_toml
 from flowerbed.spec.words import found
 
+LOCK_FILE = "federation.lock"
 LOCK_VERSION = 1
 """The version of the lock's format that this Flowerbed reads and writes."""
 
@@ -59,6 +61,23 @@ class Lock:
             "# Written by Flowerbed; commit it to get the same Flower everywhere. Delete it to take newer releases.\n"
             f"version = {LOCK_VERSION}\n{fields}"
         )
+
+
+def lock_at(file: Path) -> Lock | None:
+    """Return the lock in a file; None if there is none.
+
+    Raises
+    ------
+    SpecError
+        As `read_lock`.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except UnicodeDecodeError:
+        raise SpecError([Problem("is not UTF-8", str(file), 1, 1)], hint=_REMEDY) from None
+    return read_lock(text, str(file))
 
 
 def read_lock(text: str, file: str) -> Lock:

@@ -1,0 +1,217 @@
+"""What is known of a federation in a cluster: from the API server, and from the SuperLink itself.
+
+Only looks. The SuperLink is asked through `flowerbed.kubernetes.control`, in its own Pod.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from flowerbed.errors import ClusterRefused, ControlError
+from flowerbed.flower.releases import find
+from flowerbed.kubernetes import living as looking
+from flowerbed.kubernetes import reasons
+from flowerbed.kubernetes.cluster import Cluster
+from flowerbed.kubernetes.connections import peers
+from flowerbed.kubernetes.control import ControlLink, Place
+from flowerbed.kubernetes.living import Living, container_statuses, name
+from flowerbed.kubernetes.manifests.places import RESULTS
+from flowerbed.runs.readiness import Readiness
+from flowerbed.runs.tracebacks import last_traceback
+from flowerbed.topology.model import Role
+
+Object = dict[str, Any]
+
+LAST_WORDS_PODS = 3
+"""Of how many containers that end again and again the log is read, for what it says of the reason."""
+
+LAST_WORDS_LINES = 5
+
+TRACEBACK_PODS = 20
+"""How many Pods' logs are searched for a ClientApp's traceback at most."""
+
+_ANY_FILE = "import os, sys; print(os.path.isdir(sys.argv[1]) and any(os.scandir(sys.argv[1])))"
+
+
+class Observer:
+    """Looks at one federation in a namespace, there or not.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        Where.
+    federation, namespace : str
+        Which.
+    """
+
+    def __init__(self, cluster: Cluster, federation: str, namespace: str) -> None:
+        self.cluster = cluster
+        self.federation = federation
+        self.namespace = namespace
+        self._link: ControlLink | None = None
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Let go of the control client."""
+        if self._link is not None:
+            self._link.close()
+
+    @property
+    def where(self) -> str:
+        """Which federation, for messages."""
+        return f"{self.namespace}/{self.federation}"
+
+    @property
+    def link(self) -> ControlLink:
+        """The control client in the SuperLink's Pod; started at first use."""
+        with self._lock:
+            if self._link is None:
+                self._link = ControlLink(self.cluster, self._place)
+            return self._link
+
+    def look(self) -> Living:
+        """Return what of the federation is in the cluster now."""
+        mine = looking.selector(self.federation)
+        workloads = [
+            item
+            for kind in ("StatefulSet", "Deployment")
+            for item in self.cluster.listing(kind, self.namespace, labels=mine)
+        ]
+        pods = self.cluster.listing("Pod", self.namespace, labels=mine)
+        return looking.read(self.federation, self.namespace, workloads, pods)
+
+    def problems(self) -> list[reasons.Reason]:
+        """Return what keeps it from being ready, worst first, with the last lines of what crashes."""
+        seen = reasons.gather(self.cluster.listing, self.namespace, looking.selector(self.federation))
+        return reasons.problems(replace(seen, namespace=self._namespace(), logs=self._last_words(seen.pods)))
+
+    def _namespace(self) -> Object | None:
+        try:
+            return self.cluster.get("Namespace", self.namespace)
+        except ClusterRefused:  # not everybody may read namespaces, and they are seldom the reason
+            return None
+
+    def _last_words(self, pods: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        """Return the end of the log of some containers that ended and were started again, ``POD/CONTAINER`` → text."""
+        words: dict[str, str] = {}
+        for pod in pods:
+            for status in container_statuses(pod):
+                if not status.get("restartCount") or status.get("ready") or len(words) >= LAST_WORDS_PODS:
+                    continue
+                container = str(status["name"])
+                with suppress(ClusterRefused):  # of a container that is just being replaced, the kubelet has none
+                    lines = self.cluster.logs(name(pod), self.namespace, container=container, tail=LAST_WORDS_LINES)
+                    words[f"{name(pod)}/{container}"] = "\n".join(lines)
+        return words
+
+    def readiness(self, found: Living, *, patience: float) -> tuple[Readiness, int]:
+        """Return how ready a federation is, and how many SuperNodes only count as online.
+
+        Those were killed, and count until a heartbeat is overdue. The SuperLink is given `patience` seconds to answer;
+        with none it is not asked.
+        """
+        online = self._nodes_online(found, patience)
+        running = sum(1 for pod in found.pods_of(Role.SUPERNODE) if looking.is_running(pod))
+        seen = Readiness(
+            nodes_online=min(online, running),
+            nodes_expected=found.wanted(Role.SUPERNODE),
+            superexecs_connected=found.superexecs_ready,
+            superexecs_expected=found.superexecs_wanted,
+        )
+        return seen, max(0, online - running)
+
+    def _nodes_online(self, found: Living, patience: float) -> int:
+        """Return how many SuperNodes the SuperLink knows as online."""
+        if found.superlink() is None or patience <= 0:
+            return 0
+        try:
+            return sum(1 for node in self.link.ask("nodes", timeout=patience) if node["online"])
+        except ControlError as error:
+            if error.where != "unsupported":
+                return 0
+        return self._nodes_connected(found)
+
+    def _nodes_connected(self, found: Living) -> int:
+        """Count the SuperNodes that hold a connection to the SuperLink: all that 1.22 without a database shows."""
+        superlink = found.superlink()
+        if superlink is None:
+            return 0
+        row = find(found.release)
+        [program] = [port for port in row.contract.superlink(row.minor).ports if port.name == row.contract.fleet_port()]
+        command = ["python", "-c", "print(open('/proc/net/tcp').read(), open('/proc/net/tcp6').read())"]
+        container = superlink["spec"]["containers"][0]["name"]
+        with self.cluster.stream(name(superlink), self.namespace, container, command) as stream:
+            text = b"".join(stream.read()).decode()
+        return len(peers(text, program.default))
+
+    def _place(self) -> Place | None:
+        found = self.look()
+        superlink = found.superlink()
+        if superlink is None:
+            return None
+        row = find(found.release)
+        container = superlink["spec"]["containers"][0]
+        port = next(
+            item.default for item in row.contract.superlink(row.minor).ports if item.name == row.contract.control_port()
+        )
+        words = [str(word) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
+        database = words[words.index("--database") + 1] if "--database" in words else None
+        arguments = ["--dialect", row.contract.dialect, "--address", f"127.0.0.1:{port}"]
+        return Place(
+            self.namespace,
+            name(superlink),
+            str(container["name"]),
+            (*arguments, *(["--database", database] if database else [])),
+        )
+
+    def serverapp_incarnation(self) -> str:
+        """Return which incarnation of the ServerApp's SuperExec is there; empty if none runs."""
+        return next((looking.incarnation(pod) for pod in self.look().pods_of(Role.SERVERAPP_SUPEREXEC)), "")
+
+    def nodes_expected(self) -> int:
+        """Return how many SuperNodes there shall be."""
+        return self.look().wanted(Role.SUPERNODE)
+
+    def clientapp_traceback(self, since: float) -> str:
+        """Return the last traceback in a ClientApp's log since a Unix time."""
+        found = self.look()
+        role = Role.SUPERNODE if found.colocated else Role.CLIENTAPP_SUPEREXEC
+        seconds = max(1, int(time.time() - since) + 1)
+        for pod in found.pods_of(role)[:TRACEBACK_PODS]:
+            lines = self.cluster.logs(name(pod), self.namespace, since_seconds=seconds)
+            text = "\n".join(line.removeprefix("superexec | ") for line in lines)
+            if said := last_traceback(text):
+                return said
+        return ""
+
+    def results_kept(self, flower_id: str) -> str | None:
+        """Return where a run's results lie, as ``persistentvolumeclaim/CLAIM/RUN``; None if nothing was saved."""
+        for pod in self.look().pods_of(Role.SERVERAPP_SUPEREXEC):
+            claim = results_claim(pod)
+            if claim is None or not looking.is_running(pod):
+                continue
+            command = ["python", "-c", _ANY_FILE, f"{RESULTS}/{flower_id}"]
+            container = pod["spec"]["containers"][0]["name"]
+            with self.cluster.stream(name(pod), self.namespace, container, command) as stream:
+                said = b"".join(stream.read())
+            return f"persistentvolumeclaim/{claim}/{flower_id}" if said.strip() == b"True" else None
+        return None
+
+
+def results_claim(pod: looking.Object) -> str | None:
+    """Return the claim on which a ServerApp's results lie; None where they have no volume."""
+    spec = pod["spec"]
+    mounted = {
+        mount["name"] for mount in spec["containers"][0].get("volumeMounts") or [] if mount["mountPath"] == RESULTS
+    }
+    claims = (
+        volume["persistentVolumeClaim"]["claimName"]
+        for volume in spec.get("volumes") or []
+        if volume["name"] in mounted and "persistentVolumeClaim" in volume
+    )
+    return next(claims, None)
