@@ -38,6 +38,7 @@ from flowerbed.spec import values
 from flowerbed.spec.load import parse
 from flowerbed.spec.lock import read_lock
 from flowerbed.spec.model import Federation
+from flowerbed.spec.section import Borrowed
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(flowerbed.__file__).parent
@@ -189,13 +190,18 @@ def written(default: object) -> str:
 
 
 def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each field that is not a section of others, as (path, default as the documents write it)."""
+    """Yield each field that is not a section of others, as (path, default as the documents write it).
+
+    What is Kubernetes' own down to the last key is one field: its keys stand in Kubernetes' reference.
+    """
     for name, info in model.model_fields.items():
         path = f"{prefix}{info.alias or name}"
         default = "required" if info.is_required() else "–" if (value := info.get_default()) is None else written(value)
         default = "`{}`" if not info.is_required() and info.default_factory is dict else default
         children = [part for part in (info.annotation, *get_args(info.annotation)) if isinstance(part, type)]
-        child = next((part for part in children if issubclass(part, BaseModel)), None)
+        child = next(
+            (part for part in children if issubclass(part, BaseModel) and not issubclass(part, Borrowed)), None
+        )
         if child is None or get_origin(info.annotation) is tuple:
             yield path, default
         if child is not None:

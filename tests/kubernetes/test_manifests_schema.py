@@ -10,6 +10,7 @@ import pytest
 from kubernetes_validate import utils
 
 from kubernetes.federations import FULL, SMALL, Object, named, rendered
+from kubernetes.test_placement import EXACTING
 
 OLDEST = (1, 28)
 
@@ -31,7 +32,7 @@ _schema_contents = functools.cache(utils.schema_contents)
 def variants() -> Iterator[tuple[str, Object]]:
     for layout in ("Colocated", "Quickstart"):
         for flower in ("1.22", "1.31", "1.36", "1.41"):
-            for text in (SMALL, FULL):
+            for text in (SMALL, FULL, EXACTING):
                 for item in rendered(text, layout, flower):
                     yield f"{layout} {flower} {named(item)}", item
 

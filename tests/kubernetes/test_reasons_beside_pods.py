@@ -110,6 +110,22 @@ class TestPodsThatAreNotLetIn:
             "demands that every container says limits.memory for: unit; requests.cpu for: unit"
         )
 
+    @pytest.mark.parametrize(
+        ("message", "sentence", "field"),
+        [
+            ("no PriorityClass with name high was found", "the cluster has no PriorityClass high", "priorityClassName"),
+            (
+                'pods "a-0" is forbidden: pod rejected: RuntimeClass "nvidia" not found',
+                "the cluster has no RuntimeClass nvidia",
+                "runtimeClassName",
+            ),
+        ],
+    )
+    def test_a_class_that_the_file_names_and_nobody_made(self, message: str, sentence: str, field: str) -> None:
+        found = self.of(PREFIX + message)
+        assert (found.message, found.kind, found.fatal) == (sentence, Kind.NOT_CREATED, True)
+        assert f"Correct {field} in the file" in str(found.hint)
+
     def test_limit_range(self) -> None:
         found = self.of(
             PREFIX + "[minimum memory usage per Container is 64Mi, but request is 1Mi, maximum cpu usage per Container"

@@ -191,6 +191,52 @@ class TestScheduling:
         assert found.message == sentence
         assert (found.kind, found.fatal) == (Kind.UNSCHEDULABLE, True)
 
+    def test_the_labels_that_no_node_has_are_named(self) -> None:
+        said = "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector. preemption: 0/3 nodes"
+        terms = [
+            {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a", "b"]}]},
+            {
+                "matchExpressions": [
+                    {"key": "gpus", "operator": "Gt", "values": ["3"]},
+                    {"key": "ssd", "operator": "Exists"},
+                ]
+            },
+        ]
+        affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
+        spec = {"nodeSelector": {"accelerator": "nvidia"}, "affinity": affinity}
+        found = only(Seen(pods=[unscheduled(said, spec=spec)]))
+        assert found.message == (
+            "no node can take it: not the labels that it must have"
+            " (accelerator=nvidia, zone In a, b or gpus Gt 3 and ssd Exists)"
+        )
+        assert "nodeSelector, affinity or tolerations in the file" in str(found.hint)
+
+    @pytest.mark.parametrize(
+        ("part", "hint"),
+        [
+            ("1 Insufficient nvidia.com/gpu.", "`kubectl describe nodes` shows nvidia.com/gpu below Allocatable only"),
+            ("1 Insufficient cpu.", "Lower the requests in the file's resources"),
+            (
+                "1 node(s) had untolerated taint {nvidia.com/gpu: present}.",
+                "tolerations in the file, or label or untaint",
+            ),
+            (
+                "1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }.",
+                "each one's labels, taints and state",
+            ),
+        ],
+    )
+    def test_what_to_do_fits_what_is_in_the_way(self, part: str, hint: str) -> None:
+        found = only(Seen(pods=[unscheduled(f"0/1 nodes are available: {part}")]))
+        assert hint in str(found.hint)
+
+    def test_gpus_that_are_asked_for_are_counted(self) -> None:
+        asks = {"resources": {"requests": {"nvidia.com/gpu": "2"}, "limits": {"nvidia.com/gpu": "2"}}}
+        found = only(
+            Seen(pods=[unscheduled("0/1 nodes are available: 1 Insufficient nvidia.com/gpu.", container=asks)])
+        )
+        assert found.message == "no node can take it: not enough free nvidia.com/gpu (it asks for 2)"
+
     def test_an_autoscaler_makes_waiting_worth_while(self) -> None:
         one = unscheduled("0/1 nodes are available: 1 Insufficient cpu.")
         scaling = event(one, "TriggeredScaleUp", "pod triggered scale-up: [{group 1->2 (max: 5)}]", kind="Normal")

@@ -17,6 +17,9 @@ INCONSISTENT = "flowerbed.inconsistent"
 _LONGEST_PAIR = 63 - len("-") - len("-9999-superexec")
 _LONGEST_LABEL = 63
 
+GPU_RESOURCE = "nvidia.com/gpu"
+"""What GPUs are called where the file does not say it."""
+
 
 def inconsistencies(data: object) -> Iterator[Finding]:
     """Yield what is wrong between fields of a federation, given as it is written.
@@ -48,8 +51,11 @@ def inconsistencies(data: object) -> Iterator[Finding]:
     yield from _quickstart_names(data)
     yield from _ports(data)
     yield from _resources(data, ("spec", "superlink"))
+    if _get(data, "spec", "layout") == "Quickstart":
+        yield from _quickstart_spreading(data)
     for path in (("spec", "serverapp"), *(("spec", "supernodes", index) for index in range(_length(pools)))):
         yield from _resources(data, path)
+        yield from _gpus(data, path)
         yield from _volumes(data, path)
 
 
@@ -89,6 +95,33 @@ def _resources(data: object, path: Path) -> Iterator[Finding]:
             yield Finding(
                 (*path, "resources", "requests", name), f"{requests[name]} is more than the limit, {limits[name]}"
             )
+
+
+def _gpus(data: object, path: Path) -> Iterator[Finding]:
+    if not isinstance(_get(data, *path, "gpus"), Mapping):
+        return
+    resource = _get(data, *path, "gpus", "resource") or GPU_RESOURCE
+    for kind in ("requests", "limits"):
+        said = _get(data, *path, "resources", kind)
+        if isinstance(said, Mapping) and resource in said:
+            yield Finding(
+                (*path, "resources", kind, str(resource)),
+                f"is said by {dotted(path)}.gpus already",
+                "keep one of the two",
+            )
+
+
+def _quickstart_spreading(data: object) -> Iterator[Finding]:
+    """With ``layout: Quickstart`` nothing tells a pool's Pods from others, so the file has to."""
+    pools = _get(data, "spec", "supernodes")
+    for index in range(_length(pools)):
+        constraints = _get(pools, index, "topologySpreadConstraints")
+        for number in range(_length(constraints)):
+            if _get(constraints, number, "labelSelector") is None:
+                yield Finding(
+                    ("spec", "supernodes", index, "topologySpreadConstraints", number),
+                    "needs a labelSelector with layout: Quickstart, whose Pods have no label of their pool",
+                )
 
 
 def _volumes(data: object, path: Path) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from flowerbed.spec.quantity import QUANTITY
-from flowerbed.spec.values import fault
+from flowerbed.spec.values import fault, label_key, label_value
 from flowerbed.spec.words import found
 
 OWN_VOLUMES = "flowerbed-"
@@ -100,6 +100,24 @@ def _host_path(text: str) -> str:
     return text
 
 
+def _count(number: int) -> int:
+    if number < 1:
+        raise fault(f"{number} is too few: at least 1")
+    return number
+
+
+def _gpu_count(number: int) -> int:
+    if number < 1:
+        raise fault(f"{number} is too few: at least 1", "leave gpus out to have none")
+    return number
+
+
+def _weight(number: int) -> int:
+    if not 1 <= number <= 100:
+        raise fault(f"{number} is not a weight from 1 to 100")
+    return number
+
+
 def _schema(pattern: re.Pattern[str], **more: object) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": f"^({pattern.pattern})$", **more})
 
@@ -137,3 +155,16 @@ MountPath: TypeAlias = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^/[^:]*$", "not": {"enum": sorted(_RESERVED_PATHS)}}),
 ]
 HostFolder: TypeAlias = Annotated[str, AfterValidator(_host_path), WithJsonSchema({"type": "string", "pattern": "^/"})]
+
+ResourceName: TypeAlias = Annotated[str, AfterValidator(_resource_name), _schema(_RESOURCE)]
+LabelKey: TypeAlias = Annotated[str, AfterValidator(label_key)]
+LabelValue: TypeAlias = Annotated[str, AfterValidator(label_value), WithJsonSchema({"type": "string", "maxLength": 63})]
+NodeLabels: TypeAlias = Annotated[
+    dict[LabelKey, LabelValue],
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "string", "maxLength": 63}}),
+]
+PositiveCount: TypeAlias = Annotated[int, AfterValidator(_count), WithJsonSchema({"type": "integer", "minimum": 1})]
+GpuCount: TypeAlias = Annotated[int, AfterValidator(_gpu_count), WithJsonSchema({"type": "integer", "minimum": 1})]
+Weight: TypeAlias = Annotated[
+    int, AfterValidator(_weight), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 100})
+]

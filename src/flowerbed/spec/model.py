@@ -24,6 +24,7 @@ from flowerbed.spec.kubernetes import (
     Volume,
 )
 from flowerbed.spec.kubernetes_values import ImageReference
+from flowerbed.spec.scheduling import Gpus, Placement, SpreadConstraint
 from flowerbed.spec.section import Section
 from flowerbed.spec.values import (
     Duration,
@@ -82,7 +83,7 @@ class App(Section):
     """Secrets for the images' registries; Kubernetes only."""
 
 
-class SuperNodePool(Section):
+class SuperNodePool(Placement):
     """SuperNodes that are alike, named NAME-0, NAME-1 and so on."""
 
     name: PoolName
@@ -106,6 +107,12 @@ class SuperNodePool(Section):
     resources: Resources = Resources()
     """What a Pod asks for and gets at most; Kubernetes only. What is not given has a default."""
 
+    gpus: Gpus | None = None
+    """GPUs for each Pod; Kubernetes only."""
+
+    topology_spread_constraints: Annotated[tuple[SpreadConstraint, ...], Field(strict=False)] | None = None
+    """How evenly the pool's Pods are spread; Kubernetes only. Default: over nodes, where that is possible."""
+
 
 class SuperLinkPorts(Section):
     """Fixed port numbers on this machine; a port that is not given is found free."""
@@ -123,7 +130,7 @@ class SuperLinkPorts(Section):
     """The API that the ServerApp's SuperExec dials."""
 
 
-class SuperLink(Section):
+class SuperLink(Placement):
     """Settings of the SuperLink."""
 
     ports: SuperLinkPorts = SuperLinkPorts()
@@ -139,7 +146,7 @@ class SuperLink(Section):
     """The claim for the SuperLink's database; Kubernetes only."""
 
 
-class ServerApp(Section):
+class ServerApp(Placement):
     """Settings of the ServerApp's side."""
 
     env: Environment = Field(default_factory=dict)
@@ -153,6 +160,9 @@ class ServerApp(Section):
 
     resources: Resources = Resources()
     """What a Pod asks for and gets at most; Kubernetes only. What is not given has a default."""
+
+    gpus: Gpus | None = None
+    """GPUs for the ServerApp; Kubernetes only."""
 
     results: Results = Results()
     """Where results go; Kubernetes only."""

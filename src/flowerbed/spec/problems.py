@@ -11,6 +11,7 @@ from flowerbed.errors import Problem
 from flowerbed.spec.consistency import INCONSISTENT
 from flowerbed.spec.finding import Finding, Path, dotted
 from flowerbed.spec.model import API_VERSION, KIND, Federation
+from flowerbed.spec.section import Borrowed
 from flowerbed.spec.words import found, nearest
 
 if TYPE_CHECKING:
@@ -135,7 +136,9 @@ def _key_hint(error: ErrorDetails) -> str:
 
 
 def _keys(model: type[BaseModel]) -> list[str]:
-    return [info.alias or name for name, info in model.model_fields.items()]
+    """Return a section's keys, what is its own before what it has in common with others."""
+    fields = sorted(model.model_fields.items(), key=lambda field: field[0] not in model.__annotations__)
+    return [info.alias or name for name, info in fields]
 
 
 def _model_at(path: Path) -> type[BaseModel]:
@@ -159,6 +162,6 @@ def _model_in(annotation: object) -> type[BaseModel] | None:
 def _models(model: type[BaseModel] = Federation, path: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
     yield path or "the top of the file", model
     for name, info in model.model_fields.items():
-        if child := _model_in(info.annotation):
+        if (child := _model_in(info.annotation)) and not issubclass(child, Borrowed):
             plural = "[]" if get_origin(info.annotation) is tuple else ""
             yield from _models(child, f"{path}.{info.alias or name}{plural}".lstrip("."))

@@ -19,3 +19,7 @@ class Section(BaseModel):
         use_attribute_docstrings=True,
         field_title_generator=lambda name, _: to_camel(name),
     )
+
+
+class Borrowed(Section):
+    """A mapping that is Kubernetes' own down to its last key; what each key means stands in Kubernetes' reference."""

@@ -176,16 +176,22 @@ def _node_auth(value: object) -> object:
     return value
 
 
-def _object_label(text: str) -> str:
+def label_key(text: str) -> str:
+    """Return a label's key, or raise what is wrong with it."""
     prefix, slash, name = text.rpartition("/")
     if (slash and not _OBJECT_LABEL_PREFIX.fullmatch(prefix)) or not _OBJECT_LABEL_NAME.fullmatch(name):
         raise fault(f"{found(text)} is not a label's key", "as Kubernetes has them, for example example.org/team")
-    if prefix in _OWN_LABELS:
+    return text
+
+
+def _object_label(text: str) -> str:
+    if label_key(text).rpartition("/")[0] in _OWN_LABELS:
         raise fault("is set by Flowerbed", "remove it, or use a prefix of your own: example.org/team")
     return text
 
 
-def _object_label_value(text: str) -> str:
+def label_value(text: str) -> str:
+    """Return a label's value, or raise what is wrong with it."""
     if text and not _OBJECT_LABEL_NAME.fullmatch(text):
         raise fault(
             f"{found(text)} is not a label's value",
@@ -252,6 +258,6 @@ Environment: TypeAlias = Annotated[
     ),
 ]
 ObjectLabels: TypeAlias = Annotated[
-    dict[Annotated[str, AfterValidator(_object_label)], Annotated[str, AfterValidator(_object_label_value)]],
+    dict[Annotated[str, AfterValidator(_object_label)], Annotated[str, AfterValidator(label_value)]],
     WithJsonSchema({"type": "object", "additionalProperties": {"type": "string", "maxLength": 63}}),
 ]

@@ -41,6 +41,8 @@ _TERMINATING = re.compile(r"namespace (?P<name>\S+) because it is being terminat
 _SERVICE_ACCOUNT = re.compile(r"error looking up service account (?P<name>\S+): .*not found", re.DOTALL)
 # k8s.io/kubernetes, plugin/pkg/admission/priority/admission.go.
 _PRIORITY = re.compile(r"no PriorityClass with name (?P<name>\S+) was found")
+# k8s.io/kubernetes, plugin/pkg/admission/runtimeclass/admission.go.
+_RUNTIME = re.compile(r'RuntimeClass "(?P<name>[^"]+)" not found')
 
 
 @dataclass(frozen=True)
@@ -173,5 +175,15 @@ def _other(said: str) -> Refusal | None:
             fatal=False,
         )
     if match := _PRIORITY.search(said):
-        return Refusal(Kind.NOT_CREATED, f"the cluster has no PriorityClass {match['name']}")
+        return _no_class("PriorityClass", match["name"], "priorityClassName")
+    if match := _RUNTIME.search(said):
+        return _no_class("RuntimeClass", match["name"], "runtimeClassName")
     return None
+
+
+def _no_class(kind: str, name: str, field: str) -> Refusal:
+    return Refusal(
+        Kind.NOT_CREATED,
+        f"the cluster has no {kind} {name}",
+        f"Correct {field} in the file, or make the {kind}: `kubectl get {kind.lower()}` shows what there is.",
+    )

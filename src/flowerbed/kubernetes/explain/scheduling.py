@@ -7,10 +7,11 @@ Its form is ``0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untoler
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from flowerbed.kubernetes.explain.images import shorten
 from flowerbed.kubernetes.explain.model import Kind, Reason
-from flowerbed.kubernetes.explain.reading import Object, condition, name, objects, text
+from flowerbed.kubernetes.explain.reading import Object, at, condition, name, objects, text
 
 _FORM = re.compile(r"0/(?P<nodes>\d+) nodes are available:? ?(?P<rest>.*)", re.DOTALL)
 _AFTERWARDS = re.compile(r"\.?\s*(?:preemption:|no new claims to deallocate|still not schedulable).*", re.DOTALL)
@@ -22,7 +23,6 @@ _CLAIM_GOES = re.compile(r'persistentvolumeclaim "(?P<name>[^"]+)" is being dele
 
 # What the plugins say → what it means.
 _MEANINGS = (
-    (re.compile(r"didn't match Pod's node affinity/selector"), "not the labels that it must have (nodeSelector)"),
     (re.compile(r"were unschedulable"), "cordoned off"),
     (re.compile(r"didn't match pod anti-affinity|existing pods anti-affinity"), "a Pod there that it must not meet"),
     (re.compile(r"didn't match pod affinity"), "no Pod there that it must be with"),
@@ -50,7 +50,17 @@ _TAINTS = {
 }
 """Well-known taints (kubernetes.io, "Well-Known Labels, Annotations and Taints") → what they mean for nodes."""
 
+_SELECTED = re.compile(r"didn't match Pod's node affinity/selector")
+
 RESOURCES_HINT = "Lower the requests in the file's resources, run fewer replicas, or add a node."
+DEVICES_HINT = (
+    "Ask for fewer, or add a node that has them: `kubectl describe nodes` shows {resource} below Allocatable only"
+    " where its device plugin runs."
+)
+PLACEMENT_HINT = (
+    "Change nodeSelector, affinity or tolerations in the file, or label or untaint a node: `kubectl describe nodes`"
+    " shows each one's labels and taints."
+)
 
 
 def explain(pod: Object, *, scaling_up: bool, room_soon: bool) -> Reason | None:
@@ -89,8 +99,20 @@ def explain(pod: Object, *, scaling_up: bool, room_soon: bool) -> Reason | None:
     waits = scaling_up or (lacks_room and room_soon)
     if scaling_up:
         said += "; the cluster's autoscaler is making one"
-    hint = RESOURCES_HINT if lacks_room else "`kubectl describe nodes` shows each one's labels, taints and state."
-    return Reason(name(pod), Kind.UNSCHEDULABLE, said, hint, fatal=not waits)
+    return Reason(name(pod), Kind.UNSCHEDULABLE, said, _hint(message, lacks_room), fatal=not waits)
+
+
+def _hint(message: str, lacks_room: bool) -> str:
+    """Return what to do, by the first of these that the sentence is about."""
+    devices = re.findall(r"Insufficient (\S+/[^\s,]+)", message)
+    if devices:
+        return DEVICES_HINT.format(resource=devices[0].rstrip("."))
+    if lacks_room:
+        return RESOURCES_HINT
+    found = [match for match in _TAINT.finditer(message) if (match["key"] or "").strip() not in _TAINTS]
+    if found or _SELECTED.search(message):
+        return PLACEMENT_HINT
+    return "`kubectl describe nodes` shows each one's labels, taints and state."
 
 
 def translate(message: str, pod: Object) -> tuple[str, bool]:
@@ -130,10 +152,36 @@ def _meaning(what: str, pod: Object) -> tuple[bool, str]:
             return False, _TAINTS[key]
         taint = f"{key}={value}" if value else key
         return False, f"the taint {taint}, which it does not tolerate" if key else "taints that it does not tolerate"
+    if _SELECTED.search(what):
+        return False, _selection(pod)
     for pattern, meaning in _MEANINGS:
         if pattern.search(what):
             return False, meaning
     return False, shorten(what.removeprefix("node(s) "))
+
+
+def _selection(pod: Object) -> str:
+    """Say which labels a node must have for a Pod: its nodeSelector, and the terms of its node affinity."""
+    labels = at(pod, "spec", "nodeSelector")
+    said = [f"{key}={value}" for key, value in labels.items()] if isinstance(labels, Mapping) else []
+    terms = objects(
+        pod, "spec", "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"
+    )
+    either = " or ".join(filter(None, map(_term, terms)))
+    wanted = ", ".join([*said, *([either] if either else [])])
+    return f"not the labels that it must have ({wanted or 'nodeSelector'})"
+
+
+def _term(term: Object) -> str:
+    found = [*objects(term, "matchExpressions"), *objects(term, "matchFields")]
+    return " and ".join(_condition(one) for one in found)
+
+
+def _condition(one: Object) -> str:
+    key, operator = text(one, "key"), text(one, "operator")
+    given = at(one, "values")
+    values = ", ".join(map(str, given)) if isinstance(given, list) else ""
+    return f"{key} {operator}{f' {values}' if values else ''}"
 
 
 def _asked(pod: Object, resource: str) -> str:

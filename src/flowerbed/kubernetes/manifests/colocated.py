@@ -10,6 +10,7 @@ from flowerbed.flower.contract import ReleaseContract
 from flowerbed.flower.releases import Row
 from flowerbed.kubernetes.manifests import names, programs, resources
 from flowerbed.kubernetes.manifests.identity import Identity, Object
+from flowerbed.kubernetes.manifests.placement import pod_fields, spreading, with_gpus
 from flowerbed.kubernetes.manifests.places import ANYWHERE, DATA, LOOPBACK, RESULTS, SCRATCH, Places, numbers
 from flowerbed.kubernetes.manifests.pod import Program, UnitPod
 from flowerbed.kubernetes.manifests.volumes import claim
@@ -85,6 +86,7 @@ class _Colocated:
             app=self._spec.app,
             ports=ports,
             own={"data": (DATA, {})},
+            where=pod_fields(self._spec.superlink),
         )
         data = {"metadata": {"name": "data", "labels": self._identity.lasting(Role.SUPERLINK)}}
         return {
@@ -127,11 +129,12 @@ class _Colocated:
             image=self._image,
             programs=(Program("superexec", self._serverapp, places),),
             options=(),
-            resources=resources.resources(spec.resources, resources.SERVERAPP),
+            resources=resources.resources(with_gpus(spec.resources, spec.gpus), resources.SERVERAPP),
             app=self._spec.app,
             given=spec.volumes,
             sources=spec.env_from,
             own={"flowerbed-results": (RESULTS, {"persistentVolumeClaim": {"claimName": claim_name}})},
+            where=pod_fields(spec, spec.gpus),
         )
         return {
             "apiVersion": "apps/v1",
@@ -149,6 +152,7 @@ class _Colocated:
 
     def _pool_workload(self, spec: SuperNodePool, pool: Pool) -> Object:
         name = names.pool(self._identity.federation, pool.name)
+        selector = self._identity.selector(Role.SUPERNODE, pool.name)
         (unit,) = pool.units
         supernode, superexec = unit.components
         at = {SUPERLINK: self._superlink_at, supernode.name: (LOOPBACK, numbers(supernode.ports))}
@@ -161,13 +165,13 @@ class _Colocated:
                 _program("superexec", superexec, at),
             ),
             options=("--first-partition", str(pool.first_partition), *_marks(self._row.contract)),
-            resources=resources.resources(spec.resources, resources.SUPERNODE),
+            resources=resources.resources(with_gpus(spec.resources, spec.gpus), resources.SUPERNODE),
             app=self._spec.app,
             pool=pool.name,
             given=spec.volumes,
             sources=spec.env_from,
+            where={**pod_fields(spec, spec.gpus), **spreading(spec.topology_spread_constraints, selector)},
         )
-        selector = self._identity.selector(Role.SUPERNODE, pool.name)
         return {
             "apiVersion": "apps/v1",
             "kind": "StatefulSet",

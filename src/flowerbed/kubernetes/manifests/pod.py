@@ -94,6 +94,8 @@ class UnitPod:
         The file's sources of environment variables.
     own : dict of str to (str, dict)
         Volumes of ours: name → where it is mounted, and what it is (nothing for a claim of the workload's own).
+    where : dict
+        Fields of the Pod's spec that say on which nodes it may run.
     """
 
     role: Role
@@ -108,6 +110,7 @@ class UnitPod:
     given: tuple[Volume, ...] = ()
     sources: tuple[EnvFromSource, ...] = ()
     own: Mapping[str, tuple[str, Object]] = field(default_factory=dict)
+    where: Mapping[str, object] = field(default_factory=dict)
 
     def template(self, identity: Identity) -> Object:
         """Return the Pod template."""
@@ -115,6 +118,7 @@ class UnitPod:
         secrets = [{"name": secret.name} for secret in self.app.image_pull_secrets]
         spec = {
             **({"imagePullSecrets": secrets} if secrets else {}),
+            **self.where,
             **pod_security(),
             "terminationGracePeriodSeconds": GRACE_SECONDS,
             "containers": [self._container()],

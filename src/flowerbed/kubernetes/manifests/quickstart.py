@@ -14,6 +14,7 @@ from flowerbed.flower.values import DataFile, Value
 from flowerbed.kubernetes.manifests import names
 from flowerbed.kubernetes.manifests.expansion import literal
 from flowerbed.kubernetes.manifests.identity import Identity, Object
+from flowerbed.kubernetes.manifests.placement import pod_fields, spreading, with_gpus
 from flowerbed.kubernetes.manifests.places import ANYWHERE, DATA, SCRATCH, Places, numbers
 from flowerbed.kubernetes.manifests.resources import resources
 from flowerbed.kubernetes.manifests.volumes import env_from, mounts, volumes
@@ -66,6 +67,7 @@ class _Said:
     env: dict[str, str] = field(default_factory=dict)
     sources: tuple[EnvFromSource, ...] = ()
     given: tuple[Volume, ...] = ()
+    where: Object = field(default_factory=dict)
 
 
 class _Quickstart:
@@ -83,13 +85,13 @@ class _Quickstart:
         federation, said = self._identity.federation, self._spec.superlink
         name, ports = self._superlink
         image = said.image or f"flwr/superlink:{self._row.release}"
-        yield self._deployment(name, SUPERLINK, image, ports, {}, _Said(said.resources))
+        yield self._deployment(name, SUPERLINK, image, ports, {}, _Said(said.resources, where=pod_fields(said)))
         yield self._service(name, SUPERLINK, ports)
         nodes = list(self._supernodes())
         image = f"flwr/supernode:{self._row.release}"
         for pool, name, component, port in nodes:
             peers = {SUPERLINK: self._superlink}
-            of_node = _Said(pool.resources, pool.env, pool.env_from)
+            of_node = _Said(pool.resources, pool.env, pool.env_from, where=_where(pool))
             yield self._deployment(name, component, image, {"runtime": port}, peers, of_node)
             yield self._service(name, component, {"runtime": port})
         server = self._spec.serverapp
@@ -99,7 +101,13 @@ class _Quickstart:
             self._image,
             {},
             {SUPERLINK: self._superlink},
-            _Said(server.resources, server.env, server.env_from, server.volumes),
+            _Said(
+                with_gpus(server.resources, server.gpus),
+                server.env,
+                server.env_from,
+                server.volumes,
+                pod_fields(server, server.gpus),
+            ),
         )
         for partition, (pool, name, component, port) in enumerate(nodes):
             yield self._deployment(
@@ -108,7 +116,13 @@ class _Quickstart:
                 self._image,
                 {},
                 {component: (name, {"runtime": port})},
-                _Said(pool.resources, pool.env, pool.env_from, pool.volumes),
+                _Said(
+                    with_gpus(pool.resources, pool.gpus),
+                    pool.env,
+                    pool.env_from,
+                    pool.volumes,
+                    {**_where(pool), **pod_fields(pool, pool.gpus)},
+                ),
             )
 
     def _supernodes(self) -> Iterator[tuple[SuperNodePool, str, str, int]]:
@@ -141,6 +155,7 @@ class _Quickstart:
         secrets = [{"name": secret.name} for secret in self._spec.app.image_pull_secrets]
         spec = {
             **({"imagePullSecrets": secrets} if secrets else {}),
+            **said.where,
             "containers": [container],
             **({"volumes": volumes(said.given)} if said.given else {}),
         }
@@ -174,6 +189,11 @@ class _Quickstart:
     def _metadata(self, name: str) -> Object:
         namespace = self._identity.namespace
         return {"name": name, **({"namespace": namespace} if namespace else {}), "labels": self._labels(name)}
+
+
+def _where(pool: SuperNodePool) -> Object:
+    """Return where a pool's Pods may run; spread only where the file says so, as the seed has nothing of it."""
+    return {**pod_fields(pool), **spreading(pool.topology_spread_constraints or (), {})}
 
 
 def _port_name(component: Component, port: str) -> str:
