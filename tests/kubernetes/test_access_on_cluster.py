@@ -108,6 +108,12 @@ def applied(namespace: str) -> list[Object]:
         {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": spec},
         workload("StatefulSet", namespace, serviceName="a"),
         workload("Deployment", namespace),
+        {
+            "apiVersion": "policy/v1",
+            "kind": "PodDisruptionBudget",
+            "metadata": meta,
+            "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "a"}}},
+        },
     ]
 
 

@@ -144,7 +144,7 @@ def test_selectors_find_exactly_their_pods(text: str, layout: str) -> None:
         if selector is None:
             continue
         found = [name for name, has in pods.items() if selector.items() <= has.items()]
-        wanted = named(item) if item["kind"] != "Service" else None
+        wanted = named(item) if "template" in spec else None
         same = [name for name in pods if name.split("/")[1] == item["metadata"]["name"]]
         assert found == ([wanted] if wanted else same)
         assert not {labels.VERSION, labels.MANAGED_BY} & selector.keys()  # they change, and a selector cannot
@@ -253,6 +253,23 @@ def test_the_namespace_enforces_what_the_pods_keep_to() -> None:
     assert rendered(text)[0]["metadata"] == {"name": "research", "labels": ours}
     assert rendered(text, "Quickstart")[0]["metadata"] == {"name": "research"}
     assert "pod-security.kubernetes.io/enforce" not in rendered(FULL)[0]["metadata"]["labels"]  # it has a hostPath
+
+
+def test_a_drain_waits_for_the_servers_side_unless_the_file_lets_it_go_on() -> None:
+    def budgets(text: str) -> dict[str, int]:
+        found = [item for item in rendered(text) if item["kind"] == "PodDisruptionBudget"]
+        return {item["metadata"]["name"]: item["spec"]["maxUnavailable"] for item in found}
+
+    assert budgets(SMALL) == {"demo-superlink": 0, "demo-superexec-serverapp": 0, "demo-site": 1}
+    assert budgets(SMALL.replace("spec:", "spec:\n  nodeDrain: Wait")) == budgets(SMALL)
+    assert budgets(SMALL.replace("spec:", "spec:\n  nodeDrain: Proceed")) == {"demo-site": 1}
+    assert "PodDisruptionBudget" not in {item["kind"] for item in rendered(SMALL, "Quickstart")}
+
+
+def test_only_what_waits_for_nobody_is_started_again_when_it_does_not_get_ready() -> None:
+    probed = {item["metadata"]["name"]: container(item).get("startupProbe") for item in workloads(rendered(SMALL))}
+    assert {name for name, probe in probed.items() if probe} == {"demo-superlink"}
+    assert (probed["demo-superlink"] or {})["httpGet"]["path"] == "/ready?wait=3"
 
 
 def test_results_go_to_a_claim_that_is_there() -> None:

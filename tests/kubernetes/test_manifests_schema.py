@@ -9,7 +9,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 from kubernetes_validate import utils
 
-from kubernetes.federations import FULL, SMALL, Object, named, rendered
+from kubernetes.federations import FULL, SMALL, Object, named, rendered, workloads
 from kubernetes.test_placement import EXACTING
 
 OLDEST = (1, 28)
@@ -49,7 +49,7 @@ def test_the_releases_that_are_asked_for_are_checked() -> None:
 
 
 def test_a_wrong_object_is_found() -> None:
-    wrong = rendered(SMALL)[-1]
+    *_, wrong = workloads(rendered(SMALL))
     wrong["spec"]["template"]["spec"]["containers"][0]["readOnly"] = True
     with pytest.raises(kubernetes_validate.ValidationError, match="readOnly"):
         kubernetes_validate.validate(wrong, versions()[-1], strict=True)

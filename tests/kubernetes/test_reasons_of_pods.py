@@ -361,6 +361,7 @@ class TestContainersThatDoNotStay:
     def test_liveness(self) -> None:
         one = pod("a", crash_loop(137))
         assert "liveness" in said(one, events=(event(one, "Unhealthy", "Liveness probe failed: "),))
+        assert "startup" in said(one, events=(event(one, "Unhealthy", "Startup probe failed: HTTP"),))
 
     @pytest.mark.parametrize(
         ("message", "sentence"),

@@ -126,6 +126,8 @@ def test_what_is_said_is_kept() -> None:
         ("supernodes: [{name: a, affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: ^0, preference: {matchExpressions: [{key: a, operator: Exists}]}}]}}}]", "spec.supernodes[0].affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight: 0 is not a weight from 1 to 100"),
         ("supernodes: [{name: a, topologySpreadConstraints: [^{topologyKey: zone, minDomains: 2}]}]", "spec.supernodes[0].topologySpreadConstraints[0]: has minDomains, which only whenUnsatisfiable: DoNotSchedule knows"),
         ("layout: Quickstart\n  supernodes: [{name: a, topologySpreadConstraints: [^{topologyKey: zone}]}]", "spec.supernodes[0].topologySpreadConstraints[0]: needs a labelSelector with layout: Quickstart, whose Pods have no label of their pool"),
+        ("layout: Quickstart\n  nodeDrain: ^Wait\n  " + POOL, "spec.nodeDrain: is for layout: Colocated (leave it out, or choose that layout)"),
+        (POOL + "nodeDrain: ^Abort", 'spec.nodeDrain: wanted Wait or Proceed, found "Abort"'),
         ("supernodes: [{name: a, gpus: {count: ^0}}]", "spec.supernodes[0].gpus.count: 0 is too few: at least 1 (leave gpus out to have none)"),
         ("supernodes: [{name: a, gpus: {preset: ^Thunder}}]", 'spec.supernodes[0].gpus.preset: wanted Thunderline, found "Thunder" (write Thunderline)'),
         ("supernodes: [{name: a, gpus: {}, resources: {limits: {nvidia.com/gpu: ^1}}}]", "spec.supernodes[0].resources.limits.nvidia.com/gpu: is said by spec.supernodes[0].gpus already (keep one of the two)"),

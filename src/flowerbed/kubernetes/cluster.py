@@ -46,6 +46,7 @@ API_VERSIONS = {
     "Deployment": "apps/v1",
     "ReplicaSet": "apps/v1",
     "Job": "batch/v1",
+    "PodDisruptionBudget": "policy/v1",
 }
 """The kinds that Flowerbed makes or looks at, and where they are served."""
 

@@ -17,6 +17,8 @@ INCONSISTENT = "flowerbed.inconsistent"
 _LONGEST_PAIR = 63 - len("-") - len("-9999-superexec")
 _LONGEST_LABEL = 63
 
+_COLOCATED_ONLY: tuple[Path, ...] = (("spec", "nodeDrain"),)
+
 GPU_RESOURCE = "nvidia.com/gpu"
 """What GPUs are called where the file does not say it."""
 
@@ -53,6 +55,7 @@ def inconsistencies(data: object) -> Iterator[Finding]:
     yield from _resources(data, ("spec", "superlink"))
     if _get(data, "spec", "layout") == "Quickstart":
         yield from _quickstart_spreading(data)
+        yield from _quickstart_lacks(data)
     for path in (("spec", "serverapp"), *(("spec", "supernodes", index) for index in range(_length(pools)))):
         yield from _resources(data, path)
         yield from _gpus(data, path)
@@ -122,6 +125,13 @@ def _quickstart_spreading(data: object) -> Iterator[Finding]:
                     ("spec", "supernodes", index, "topologySpreadConstraints", number),
                     "needs a labelSelector with layout: Quickstart, whose Pods have no label of their pool",
                 )
+
+
+def _quickstart_lacks(data: object) -> Iterator[Finding]:
+    """Yield what ``layout: Quickstart`` cannot have: its Pods have no labels that tell them from others for good."""
+    for path in _COLOCATED_ONLY:
+        if _get(data, *path) is not None:
+            yield Finding(path, "is for layout: Colocated", "leave it out, or choose that layout")
 
 
 def _volumes(data: object, path: Path) -> Iterator[Finding]:

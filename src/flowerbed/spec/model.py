@@ -54,6 +54,13 @@ class Layout(StrEnum):
     QUICKSTART = "Quickstart"
 
 
+class NodeDrain(StrEnum):
+    """What a node drain does with the SuperLink and the ServerApp's SuperExec."""
+
+    WAIT = "Wait"
+    PROCEED = "Proceed"
+
+
 class Metadata(Section):
     """What the federation is called."""
 
@@ -223,6 +230,10 @@ class FederationSpec(Section):
 
     serverapp: ServerApp = ServerApp()
     """Settings of the ServerApp's side."""
+
+    node_drain: Annotated[NodeDrain, Field(strict=False)] | None = None
+    """Wait: a node drain waits until somebody moves the SuperLink and the ServerApp's side. Proceed: it evicts them,
+    and a run that is going on can be lost. Kubernetes only, and for layout: Colocated, where Wait is the default."""
 
     security: Security = Security()
     """How the federation protects itself."""

@@ -101,8 +101,8 @@ def _waiting(pod: Object, status: Object, spec: Object, seen_events: Sequence[Ob
     if reason == "CrashLoopBackOff":
         ended = at(status, "lastState", "terminated")
         killed = number(ended, "exitCode") in KILLED and text(ended, "reason") != "OOMKilled"
-        if killed and _is_killed_by_kubelet(pod, seen_events):
-            said = "it is killed and started again and again, because it does not answer its liveness probe"
+        if killed and (probe := _killed_by(pod, seen_events)):
+            said = f"it is killed and started again and again, because it does not answer its {probe} probe"
             return Reason(name(pod), Kind.CRASH_LOOP, said, _log_hint(pod), fatal=True)
         return _end(pod, ended, spec, again=True)
     if reason == "CreateContainerConfigError":
@@ -115,9 +115,11 @@ def _waiting(pod: Object, status: Object, spec: Object, seen_events: Sequence[Ob
     return Reason(name(pod), Kind.CONTAINER_CONFIG, f"its container does not start: {reason}{tail}")
 
 
-def _is_killed_by_kubelet(pod: Object, seen_events: Sequence[Object]) -> bool:
-    told = events.of(pod, seen_events, "Unhealthy", kind="Pod")
-    return any(text(event, "message").startswith("Liveness probe") for event in told)
+def _killed_by(pod: Object, seen_events: Sequence[Object]) -> str:
+    """Return the probe for which the kubelet kills a container; empty if it is none."""
+    told = [text(event, "message") for event in events.of(pod, seen_events, "Unhealthy", kind="Pod")]
+    probes = ("Liveness", "Startup")
+    return next((probe.lower() for probe in probes if any(said.startswith(f"{probe} probe") for said in told)), "")
 
 
 def _running(pod: Object, status: Object, spec: Object, now: datetime | None) -> Reason | None:

@@ -152,7 +152,7 @@ def _probes(pod: Object, seen: Seen) -> Reason | None:
     told = [text(event, "message") for event in events.of(pod, seen.events, "Unhealthy", kind="Pod")]
     if live := next((said for said in told if said.startswith("Liveness probe")), ""):
         return Reason(name(pod), Kind.NOT_READY, f"it does not show that it lives ({_probe(live)})")
-    ready = next((said for said in told if said.startswith("Readiness probe")), "")
+    ready = next((said for said in told if said.startswith(("Startup probe", "Readiness probe"))), "")
     return Reason(name(pod), Kind.NOT_READY, f"it runs, but is not ready yet{f' ({_probe(ready)})' if ready else ''}")
 
 

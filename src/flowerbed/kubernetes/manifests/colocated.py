@@ -9,6 +9,7 @@ from __future__ import annotations
 from flowerbed.flower.contract import ReleaseContract
 from flowerbed.flower.releases import Row
 from flowerbed.kubernetes.manifests import names, programs, resources
+from flowerbed.kubernetes.manifests.disruption import budgets
 from flowerbed.kubernetes.manifests.identity import Identity, Object
 from flowerbed.kubernetes.manifests.placement import pod_fields, spreading, with_gpus
 from flowerbed.kubernetes.manifests.places import ANYWHERE, DATA, LOOPBACK, RESULTS, SCRATCH, Places, numbers
@@ -51,6 +52,7 @@ class _Colocated:
             self._superlink_workload(),
             self._serverapp_workload(),
             *map(self._pool_workload, self._spec.supernodes, self._pools),
+            *budgets(self._spec, self._identity),
         ]
 
     # The SuperLink.
@@ -87,6 +89,7 @@ class _Colocated:
             ports=ports,
             own={"data": (DATA, {})},
             where=pod_fields(self._spec.superlink),
+            must_start=True,
         )
         data = {"metadata": {"name": "data", "labels": self._identity.lasting(Role.SUPERLINK)}}
         return {

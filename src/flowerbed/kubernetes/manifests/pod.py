@@ -26,6 +26,14 @@ USER = 49999
 GRACE_SECONDS = 30
 """How long a Pod may take to end; our init takes at most 20 of them."""
 
+READY = "/ready?wait=3"
+"""What tells of readiness; the answer comes the moment that it is so, or after three seconds."""
+
+STARTUP: Object = {"periodSeconds": 1, "failureThreshold": 200}
+"""A SuperLink that has not answered a request after ten minutes, each look being a wait of three seconds, is started
+again: nobody else would notice that it hangs. SuperNodes and SuperExecs wait for it for as long as it takes, and
+`/live` is answered from the first moment on, so a startup probe would tell nothing of them."""
+
 PATH = f"{programs.LAUNCHERS}:/python/venv/bin:/usr/local/bin:/usr/bin:/bin"
 """Our launchers before Flower's own programs, which its images have in ``/python/venv``."""
 
@@ -96,6 +104,8 @@ class UnitPod:
         Volumes of ours: name → where it is mounted, and what it is (nothing for a claim of the workload's own).
     where : dict
         Fields of the Pod's spec that say on which nodes it may run.
+    must_start : bool
+        Whether it is started again if it does not get ready: only what waits for nobody else.
     """
 
     role: Role
@@ -111,6 +121,7 @@ class UnitPod:
     sources: tuple[EnvFromSource, ...] = ()
     own: Mapping[str, tuple[str, Object]] = field(default_factory=dict)
     where: Mapping[str, object] = field(default_factory=dict)
+    must_start: bool = False
 
     def template(self, identity: Identity) -> Object:
         """Return the Pod template."""
@@ -142,7 +153,8 @@ class UnitPod:
             "env": [{"name": name, "value": literal(value)} for name, value in self._environment().items()],
             **({"envFrom": env_from(self.sources)} if self.sources else {}),
             "ports": [{"name": name, "containerPort": number} for name, number in ports.items()],
-            "readinessProbe": {**_probe("/ready?wait=3"), "periodSeconds": 1},
+            **({"startupProbe": {**_probe(READY), **STARTUP}} if self.must_start else {}),
+            "readinessProbe": {**_probe(READY), "periodSeconds": 1},
             "livenessProbe": {**_probe("/live"), "periodSeconds": 10, "failureThreshold": 6},
             "resources": self.resources,
             "securityContext": container_security(),
