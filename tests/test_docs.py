@@ -186,7 +186,9 @@ def test_every_link_leads_somewhere(path: Path) -> None:
 
 def written(default: object) -> str:
     """Return a default as it would stand in a file."""
-    return "`[]`" if default == () else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+    if isinstance(default, tuple):
+        return f"`[{', '.join(map(str, default))}]`"
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 
 def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -114,6 +114,12 @@ def applied(namespace: str) -> list[Object]:
             "metadata": meta,
             "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "a"}}},
         },
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": meta,
+            "spec": {"podSelector": {"matchLabels": {"app": "a"}}, "policyTypes": ["Ingress", "Egress"]},
+        },
     ]
 
 

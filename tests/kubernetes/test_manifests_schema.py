@@ -10,6 +10,7 @@ import pytest
 from kubernetes_validate import utils
 
 from kubernetes.federations import FULL, SMALL, Object, named, rendered, workloads
+from kubernetes.test_network import OPEN
 from kubernetes.test_placement import EXACTING
 
 OLDEST = (1, 28)
@@ -35,6 +36,9 @@ def variants() -> Iterator[tuple[str, Object]]:
             for text in (SMALL, FULL, EXACTING):
                 for item in rendered(text, layout, flower):
                     yield f"{layout} {flower} {named(item)}", item
+    for flower in ("1.22", "1.37", "1.41"):
+        for item in rendered(OPEN, flower=flower):
+            yield f"open {flower} {named(item)}", item
 
 
 @pytest.mark.parametrize("version", versions())

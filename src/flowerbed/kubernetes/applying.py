@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # `render` needs no client
 
 Object = dict[str, Any]
 
-KINDS = ("StatefulSet", "Deployment", "PodDisruptionBudget", "Service", "ConfigMap")
+KINDS = ("StatefulSet", "Deployment", "PodDisruptionBudget", "Service", "ConfigMap", "NetworkPolicy")
 """The kinds of which a federation's objects are removed when the file no longer has them, workloads first.
 Claims hold data and go only with ``down --volumes``."""
 

@@ -47,6 +47,7 @@ API_VERSIONS = {
     "ReplicaSet": "apps/v1",
     "Job": "batch/v1",
     "PodDisruptionBudget": "policy/v1",
+    "NetworkPolicy": "networking.k8s.io/v1",
 }
 """The kinds that Flowerbed makes or looks at, and where they are served."""
 

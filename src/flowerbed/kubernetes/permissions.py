@@ -43,6 +43,7 @@ RULES = (
     Rule("apps", "replicasets", ("list",), "to say why a Deployment's Pods are not made"),
     Rule("", "services", _APPLIED, "the SuperLink's ports"),
     Rule("policy", "poddisruptionbudgets", _APPLIED, "what a node drain may evict"),
+    Rule("networking.k8s.io", "networkpolicies", _APPLIED, "who may reach what"),
     Rule("", "configmaps", _APPLIED, "the programs in the Pods, and the records of runs"),
     Rule("", "persistentvolumeclaims", _APPLIED, "the results, and to say why a claim gets no volume"),
     Rule("batch", "jobs", ("get", "list", "create", "delete"), "to submit runs from inside the cluster"),

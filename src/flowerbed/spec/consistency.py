@@ -17,7 +17,13 @@ INCONSISTENT = "flowerbed.inconsistent"
 _LONGEST_PAIR = 63 - len("-") - len("-9999-superexec")
 _LONGEST_LABEL = 63
 
-_COLOCATED_ONLY: tuple[Path, ...] = (("spec", "nodeDrain"),)
+_COLOCATED_ONLY: tuple[Path, ...] = (
+    ("spec", "nodeDrain"),
+    ("spec", "access"),
+    ("spec", "security", "networkPolicies"),
+    ("spec", "security", "dns"),
+    ("spec", "serverapp", "egress"),
+)
 
 GPU_RESOURCE = "nvidia.com/gpu"
 """What GPUs are called where the file does not say it."""
@@ -129,8 +135,9 @@ def _quickstart_spreading(data: object) -> Iterator[Finding]:
 
 def _quickstart_lacks(data: object) -> Iterator[Finding]:
     """Yield what ``layout: Quickstart`` cannot have: its Pods have no labels that tell them from others for good."""
-    for path in _COLOCATED_ONLY:
-        if _get(data, *path) is not None:
+    pools = range(_length(_get(data, "spec", "supernodes")))
+    for path in (*_COLOCATED_ONLY, *(("spec", "supernodes", index, "egress") for index in pools)):
+        if _get(data, *path) not in (None, (), [], "Disabled"):
             yield Finding(path, "is for layout: Colocated", "leave it out, or choose that layout")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
@@ -112,6 +113,29 @@ def _gpu_count(number: int) -> int:
     return number
 
 
+def _network_port(number: int) -> int:
+    if not 1 <= number <= 65535:
+        raise fault(f"{number} is not a port from 1 to 65535")
+    return number
+
+
+def _cidr(text: str) -> str:
+    try:
+        ip_network(text)
+    except ValueError:
+        raise fault(f"{found(text)} is not a network", _cidr_hint(text)) from None
+    if "/" not in text:
+        raise fault(f"{found(text)} is an address, not a network", f'for the one address: "{ip_network(text)}"')
+    return text
+
+
+def _cidr_hint(text: str) -> str:
+    try:
+        return f'its host bits are set; for the network: "{ip_network(text, strict=False)}"'
+    except ValueError:
+        return 'for example "192.0.2.0/24", or "0.0.0.0/0" for everything'
+
+
 def _weight(number: int) -> int:
     if not 1 <= number <= 100:
         raise fault(f"{number} is not a weight from 1 to 100")
@@ -167,4 +191,10 @@ PositiveCount: TypeAlias = Annotated[int, AfterValidator(_count), WithJsonSchema
 GpuCount: TypeAlias = Annotated[int, AfterValidator(_gpu_count), WithJsonSchema({"type": "integer", "minimum": 1})]
 Weight: TypeAlias = Annotated[
     int, AfterValidator(_weight), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 100})
+]
+NetworkPort: TypeAlias = Annotated[
+    int, AfterValidator(_network_port), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 65535})
+]
+Cidr: TypeAlias = Annotated[
+    str, AfterValidator(_cidr), WithJsonSchema({"type": "string", "pattern": "^[0-9A-Fa-f.:]+/[0-9]{1,3}$"})
 ]

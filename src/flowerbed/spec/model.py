@@ -24,6 +24,7 @@ from flowerbed.spec.kubernetes import (
     Volume,
 )
 from flowerbed.spec.kubernetes_values import ImageReference
+from flowerbed.spec.network import Access, Egress, Switch
 from flowerbed.spec.scheduling import Gpus, Placement, SpreadConstraint
 from flowerbed.spec.section import Section
 from flowerbed.spec.values import (
@@ -117,6 +118,9 @@ class SuperNodePool(Placement):
     gpus: Gpus | None = None
     """GPUs for each Pod; Kubernetes only."""
 
+    egress: Annotated[tuple[Egress, ...], Field(strict=False)] = ()
+    """What the pool's programs may reach beside the SuperLink, where NetworkPolicies are enforced; Kubernetes only."""
+
     topology_spread_constraints: Annotated[tuple[SpreadConstraint, ...], Field(strict=False)] | None = None
     """How evenly the pool's Pods are spread; Kubernetes only. Default: over nodes, where that is possible."""
 
@@ -171,6 +175,9 @@ class ServerApp(Placement):
     gpus: Gpus | None = None
     """GPUs for the ServerApp; Kubernetes only."""
 
+    egress: Annotated[tuple[Egress, ...], Field(strict=False)] = ()
+    """What the ServerApp may reach beside the SuperLink, where NetworkPolicies are enforced; Kubernetes only."""
+
     results: Results = Results()
     """Where results go; Kubernetes only."""
 
@@ -190,6 +197,13 @@ class Security(Section):
 
     node_auth: NodeAuth = False
     """Whether SuperNodes must prove who they are; only false so far."""
+
+    network_policies: Annotated[Switch, Field(strict=False)] | None = None
+    """Whether NetworkPolicies keep everyone away who has no business there; Kubernetes only, and for layout: Colocated,
+    where Enabled is the default."""
+
+    dns: Annotated[tuple[Egress, ...], Field(min_length=1, strict=False)] | None = None
+    """Where names are resolved, for NetworkPolicies. Default: the Pods k8s-app=kube-dns in kube-system, at port 53."""
 
 
 class RunSettings(Section):
@@ -234,6 +248,9 @@ class FederationSpec(Section):
     node_drain: Annotated[NodeDrain, Field(strict=False)] | None = None
     """Wait: a node drain waits until somebody moves the SuperLink and the ServerApp's side. Proceed: it evicts them,
     and a run that is going on can be lost. Kubernetes only, and for layout: Colocated, where Wait is the default."""
+
+    access: Annotated[tuple[Access, ...], Field(strict=False)] = ()
+    """Who else may reach the SuperLink, where NetworkPolicies are enforced; Kubernetes only."""
 
     security: Security = Security()
     """How the federation protects itself."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from flowerbed.flower.contract import ReleaseContract
 from flowerbed.flower.releases import Row
-from flowerbed.kubernetes.manifests import names, programs, resources
+from flowerbed.kubernetes.manifests import names, network, programs, resources
 from flowerbed.kubernetes.manifests.disruption import budgets
+from flowerbed.kubernetes.manifests.edges import dialled
 from flowerbed.kubernetes.manifests.identity import Identity, Object
 from flowerbed.kubernetes.manifests.placement import pod_fields, spreading, with_gpus
 from flowerbed.kubernetes.manifests.places import ANYWHERE, DATA, LOOPBACK, RESULTS, SCRATCH, Places, numbers
@@ -31,7 +32,9 @@ KEEP = {
 
 def objects(federation: Federation, row: Row, identity: Identity, image: str) -> list[Object]:
     """Return the objects, in the order in which they are applied."""
-    return [programs.config_map(identity), *_Colocated(federation, row, identity, image).objects()]
+    layout = _Colocated(federation, row, identity, image)
+    policies = network.policies(federation, row, identity)
+    return [programs.config_map(identity), *policies, *layout.objects()]
 
 
 class _Colocated:
@@ -44,6 +47,7 @@ class _Colocated:
             unit.components[0] for unit in server_units(federation, row.contract, row.minor)
         )
         self._pools = pools(federation, row.contract, row.minor)
+        self._dialled = dialled(federation, row)
 
     def objects(self) -> list[Object]:
         return [
@@ -62,14 +66,14 @@ class _Colocated:
         return names.superlink(self._identity.federation), numbers(self._superlink.ports)
 
     def _superlink_service(self) -> Object:
-        name, ports = self._superlink_at
+        name, _ = self._superlink_at
         return {
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": self._identity.metadata(name, Role.SUPERLINK),
             "spec": {
                 "selector": self._identity.selector(Role.SUPERLINK),
-                "ports": [{"name": port, "port": number, "targetPort": port} for port, number in ports.items()],
+                "ports": [{"name": port, "port": number, "targetPort": port} for port, number in self._dialled.items()],
             },
         }
 

@@ -39,3 +39,13 @@ def programs(federation: str) -> str:
 def results(federation: str) -> str:
     """Return the name of the claim for results."""
     return f"{federation}-results"
+
+
+def runs(federation: str) -> str:
+    """Return the name of the NetworkPolicy of the Jobs of runs; with a dot, as no pool's is."""
+    return f"{federation}.runs"
+
+
+def others(federation: str) -> str:
+    """Return the name of the NetworkPolicy of what has none of its own."""
+    return f"{federation}.default-deny"

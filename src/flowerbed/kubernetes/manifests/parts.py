@@ -9,7 +9,9 @@ from flowerbed.kubernetes.manifests import names
 from flowerbed.kubernetes.manifests.identity import Object
 from flowerbed.spec.model import Federation, Layout
 
-Kind = Literal["namespace", "programs", "superlink", "serverapp", "supernodes"]
+Kind = Literal["namespace", "network", "programs", "superlink", "serverapp", "supernodes"]
+
+_BY_KIND: dict[str, Kind] = {"Namespace": "namespace", "NetworkPolicy": "network"}
 
 
 @dataclass(frozen=True)
@@ -52,4 +54,5 @@ class Parts:
 
     def of(self, item: Object) -> Part:
         """Return the part that an object belongs to."""
-        return Part("namespace") if item["kind"] == "Namespace" else self._known[item["metadata"]["name"]]
+        by_kind = _BY_KIND.get(item["kind"])
+        return Part(by_kind) if by_kind else self._known[item["metadata"]["name"]]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from flowerbed.kubernetes.manifests.identity import Object
+from flowerbed.kubernetes.manifests.said import said
 from flowerbed.spec.kubernetes import Resources
 from flowerbed.spec.scheduling import GpuPreset, Gpus, Placement, SpreadConstraint
-from flowerbed.spec.section import Section
 
 HOSTNAME = "kubernetes.io/hostname"
 
@@ -23,20 +23,20 @@ def pod_fields(placement: Placement, gpus: Gpus | None = None) -> Object:
 
     What the file says goes before what a preset stands for.
     """
-    selector, tolerations = dict(placement.node_selector), [_said(one) for one in placement.tolerations]
+    selector, tolerations = dict(placement.node_selector), [said(one) for one in placement.tolerations]
     if gpus is not None and gpus.preset is not None:
         labels, toleration = GPU_NODES[gpus.preset]
         selector = {**labels, **selector}
         if toleration not in tolerations:
             tolerations.append(dict(toleration))
-    said = {
+    fields = {
         "nodeSelector": selector,
         "tolerations": tolerations,
-        "affinity": _said(placement.affinity) if placement.affinity else {},
+        "affinity": said(placement.affinity) if placement.affinity else {},
         "runtimeClassName": placement.runtime_class_name,
         "priorityClassName": placement.priority_class_name,
     }
-    return {name: value for name, value in said.items() if value}
+    return {name: value for name, value in fields.items() if value}
 
 
 def spreading(constraints: tuple[SpreadConstraint, ...] | None, selector: dict[str, str]) -> Object:
@@ -51,7 +51,7 @@ def spreading(constraints: tuple[SpreadConstraint, ...] | None, selector: dict[s
     """
     given = (SpreadConstraint(topology_key=HOSTNAME),) if constraints is None else constraints
     pool = {"matchLabels": selector}
-    made = [{**_said(one), "labelSelector": _said(one.label_selector) if one.label_selector else pool} for one in given]
+    made = [{**said(one), "labelSelector": said(one.label_selector) if one.label_selector else pool} for one in given]
     return {"topologySpreadConstraints": made} if made else {}
 
 
@@ -60,25 +60,3 @@ def with_gpus(given: Resources, gpus: Gpus | None) -> Resources:
     if gpus is None:
         return given
     return Resources(requests=given.requests, limits={**given.limits, gpus.resource: str(gpus.count)})
-
-
-def _said(section: Section) -> Object:
-    """Return a section as Kubernetes has it, with what the file says and what has a default."""
-    return _without_nothing(section.model_dump(mode="json", by_alias=True, exclude_none=True))
-
-
-def _without_nothing(said: Object) -> Object:
-    """Leave out empty lists and mappings, but for selectors, in which an empty one is everything."""
-    made: Object = {}
-    for key, value in said.items():
-        match value:
-            case dict():
-                inner = _without_nothing(value)
-                if inner or key.endswith("Selector"):
-                    made[key] = inner
-            case list():
-                if value:
-                    made[key] = [_without_nothing(item) if isinstance(item, dict) else item for item in value]
-            case _:
-                made[key] = value
-    return made
