@@ -16,7 +16,8 @@ from flowerbed.flower import inside
 from flowerbed.flower.releases import RELEASES, find
 from flowerbed.kubernetes import labels
 from flowerbed.kubernetes.manifests import programs
-from flowerbed.kubernetes.manifests.objects import image_missing, objects
+from flowerbed.kubernetes.manifests.images import image_missing
+from flowerbed.kubernetes.manifests.objects import objects
 from flowerbed.spec.model import API_VERSION, KIND, App, Federation, FederationSpec, Layout, Metadata, SuperNodePool
 from flowerbed.topology.build import build
 from kubernetes.federations import FULL, SMALL, Object, container, federation, named, rendered, workloads

@@ -89,6 +89,7 @@ def run(
     """Run the app in the cluster, follow it, and judge it."""
     with opened(place, context, app=app) as (found, runtime):
         release = found.row(flower)
+        found.check_images(release)
         run_config: dict[str, object] = {**found.federation.spec.run.config, **parse_config_arguments(config)}
         limit = _limit(found, timeout)
         if found.manifest is not None:

@@ -9,11 +9,11 @@ from cyclopts import Parameter
 
 from flowerbed.cli.options import FlowerVersion, Json, Where
 from flowerbed.cli.output import Output
-from flowerbed.errors import SpecError, UsageError
+from flowerbed.errors import UsageError
 from flowerbed.kubernetes import permissions
 from flowerbed.kubernetes.access import ROLE
 from flowerbed.kubernetes.living import name
-from flowerbed.kubernetes.manifests.objects import image_missing, objects
+from flowerbed.kubernetes.manifests.objects import objects
 from flowerbed.kubernetes.opening import Opened, open_file
 from flowerbed.kubernetes.packaging import folder, helm, kustomize
 from flowerbed.kubernetes.yaml_text import dump_all
@@ -49,10 +49,8 @@ def render(
     if role:
         _print(out, permissions.role(ROLE, found.federation.metadata.namespace or "default"), json=json)
         return 0
-    missing = image_missing(found.federation)
-    if missing:
-        raise SpecError([found.loaded.problem(finding) for finding in missing])
     row = found.row(flower)
+    found.check_images(row)
     made = objects(found.federation, row)
     if output is None:
         if format != "stream":

@@ -14,7 +14,8 @@ from flowerbed.flower.releases import Row, choose_locked
 from flowerbed.kubernetes.applying import owned
 from flowerbed.kubernetes.manifests import programs
 from flowerbed.kubernetes.manifests.identity import Identity
-from flowerbed.kubernetes.manifests.objects import image_missing, objects
+from flowerbed.kubernetes.manifests.images import image_problems
+from flowerbed.kubernetes.manifests.objects import objects
 from flowerbed.spec.app import AppManifest, parse_app
 from flowerbed.spec.finding import Finding
 from flowerbed.spec.load import FEDERATION_FILE, Loaded, load
@@ -66,10 +67,21 @@ class Opened:
             finding = Finding(("spec", "flower"), error.message, error.hint)
             raise SpecError([self.loaded.problem(finding)]) from None
 
+    def check_images(self, row: Row) -> None:
+        """Refuse images that cannot be used.
+
+        Raises
+        ------
+        SpecError
+            With each of them, at its place in the file.
+        """
+        found = image_problems(self.federation, row)
+        if found:
+            raise SpecError([self.loaded.problem(finding) for finding in found])
+
     def objects(self, row: Row, namespace: str) -> list[Object]:
         """Return the objects as `up` applies them; a Namespace among them is for where there is none yet."""
-        for finding in image_missing(self.federation):
-            raise SpecError([self.loaded.problem(finding)])
+        self.check_images(row)
         made = objects(self.federation, row, namespace=namespace)
         ours = programs.config_map(Identity.of(self.federation, row, namespace))
         if not any(

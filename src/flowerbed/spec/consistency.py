@@ -57,6 +57,7 @@ def inconsistencies(data: object) -> Iterator[Finding]:
                 "shorten either name",
             )
     yield from _quickstart_names(data)
+    yield from _images(data)
     yield from _ports(data)
     yield from _resources(data, ("spec", "superlink"))
     if _get(data, "spec", "layout") == "Quickstart":
@@ -118,6 +119,13 @@ def _gpus(data: object, path: Path) -> Iterator[Finding]:
                 f"is said by {dotted(path)}.gpus already",
                 "keep one of the two",
             )
+
+
+def _images(data: object) -> Iterator[Finding]:
+    for kind in ("repositories", "digests"):
+        path: Path = ("spec", "images", kind, "superlink")
+        if _get(data, "spec", "superlink", "image") is not None and _get(data, *path) is not None:
+            yield Finding(path, "is of no use beside spec.superlink.image", "keep one of the two")
 
 
 def _quickstart_spreading(data: object) -> Iterator[Finding]:

@@ -18,13 +18,18 @@ OWN_VOLUMES = "flowerbed-"
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _RESOURCE = re.compile(r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_HOST = r"(?:[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?)*(?::[0-9]{1,5})?/)"
+_HOST = r"(?:[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?)*(?::[0-9]{1,5})?)"
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _IMAGE = re.compile(
-    rf"{_HOST}?{_COMPONENT}(?:/{_COMPONENT})*(?::[A-Za-z0-9_][-A-Za-z0-9_.]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
+    rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[A-Za-z0-9_][-A-Za-z0-9_.]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
 )
 """An image's name with a tag, a digest, both or neither (github.com/distribution/reference)."""
 
+_REGISTRY = re.compile(rf"{_HOST}(?:/{_COMPONENT})*")
+_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+DIGEST_PATTERN = _DIGEST.pattern
 LABEL_PATTERN, SUBDOMAIN_PATTERN, IMAGE_PATTERN = _LABEL.pattern, _SUBDOMAIN.pattern, _IMAGE.pattern
 
 _RESERVED_PATHS = {
@@ -62,6 +67,29 @@ def _image(text: str) -> str:
             f"{found(text)} is not an image's name",
             'for example "ghcr.io/example/app:1.0" or "ghcr.io/example/app@sha256:…"',
         )
+    return text
+
+
+def _registry(text: str) -> str:
+    host = text.partition("/")[0]
+    if not _REGISTRY.fullmatch(text):
+        raise fault(f"{found(text)} is not a registry", 'for example "registry.example.org/mirror"')
+    if "." not in host and ":" not in host and host != "localhost":
+        raise fault(f"{found(text)}: {host} would be taken for a repository", "a registry's host has a dot or a port")
+    return text
+
+
+def _repository(text: str) -> str:
+    if not _REPOSITORY.fullmatch(text):
+        raise fault(
+            f"{found(text)} is not a repository", 'for example "flwr/superlink", without registry, tag and digest'
+        )
+    return text
+
+
+def _digest(text: str) -> str:
+    if not _DIGEST.fullmatch(text):
+        raise fault(f"{found(text)} is not a digest", "sha256: and 64 digits or letters from a to f")
     return text
 
 
@@ -153,6 +181,9 @@ VolumeName: TypeAlias = Annotated[
     _schema(_LABEL, maxLength=63, **{"not": {"pattern": f"^{OWN_VOLUMES}"}}),
 ]
 ImageReference: TypeAlias = Annotated[str, AfterValidator(_image), _schema(_IMAGE)]
+Registry: TypeAlias = Annotated[str, AfterValidator(_registry), _schema(_REGISTRY)]
+Repository: TypeAlias = Annotated[str, AfterValidator(_repository), _schema(_REPOSITORY)]
+Digest: TypeAlias = Annotated[str, AfterValidator(_digest), _schema(_DIGEST)]
 Quantity: TypeAlias = Annotated[
     str,
     BeforeValidator(_number_as_text),

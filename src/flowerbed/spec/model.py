@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from flowerbed.spec.consistency import INCONSISTENT, inconsistencies
 from flowerbed.spec.finding import dotted
+from flowerbed.spec.images import ImagePolicy, Images
 from flowerbed.spec.kubernetes import (
     EnvFromSource,
     ObjectReference,
@@ -148,7 +149,7 @@ class SuperLink(Placement):
     """Fixed port numbers for the local runtime."""
 
     image: ImageReference | None = None
-    """The SuperLink's image; Kubernetes only. Default: flwr/superlink in the release."""
+    """The SuperLink's image; Kubernetes only. Default: flwr/superlink in the release, or what images makes of it."""
 
     resources: Resources = Resources()
     """What the Pod asks for and gets at most; Kubernetes only. What is not given has a default."""
@@ -202,6 +203,9 @@ class Security(Section):
     """Whether NetworkPolicies keep everyone away who has no business there; Kubernetes only, and for layout: Colocated,
     where Enabled is the default."""
 
+    images: Annotated[ImagePolicy, Field(strict=False)] = ImagePolicy.ANY
+    """Pinned: an image without a digest is neither rendered nor run; Kubernetes only."""
+
     dns: Annotated[tuple[Egress, ...], Field(min_length=1, strict=False)] | None = None
     """Where names are resolved, for NetworkPolicies. Default: the Pods k8s-app=kube-dns in kube-system, at port 53."""
 
@@ -248,6 +252,9 @@ class FederationSpec(Section):
     node_drain: Annotated[NodeDrain, Field(strict=False)] | None = None
     """Wait: a node drain waits until somebody moves the SuperLink and the ServerApp's side. Proceed: it evicts them,
     and a run that is going on can be lost. Kubernetes only, and for layout: Colocated, where Wait is the default."""
+
+    images: Images = Images()
+    """Where Flower's own images come from; Kubernetes only."""
 
     access: Annotated[tuple[Access, ...], Field(strict=False)] = ()
     """Who else may reach the SuperLink, where NetworkPolicies are enforced; Kubernetes only."""

@@ -26,8 +26,8 @@ WAITING = frozenset(
 )
 """Reasons for which a container waits for its image."""
 
-NAME_HINT = "Correct spec.app.image (or spec.superlink.image) and run `up` again."
-MISSING_HINT = "Push it there, or correct spec.app.image (or spec.superlink.image), and run `up` again."
+NAME_HINT = "Correct spec.app.image (or spec.superlink.image, or spec.images) and run `up` again."
+MISSING_HINT = "Push it there, or correct spec.app.image (or spec.superlink.image, or spec.images), and run `up` again."
 CREDENTIALS_HINT = (
     "Make a Secret with the registry's credentials (`kubectl create secret docker-registry`) and name it in"
     " spec.app.imagePullSecrets; registries also say this of a repository that does not exist."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flowerbed.flower.contract import ReleaseContract
 from flowerbed.flower.releases import Row
-from flowerbed.kubernetes.manifests import names, network, programs, resources
+from flowerbed.kubernetes.manifests import images, names, network, programs, resources
 from flowerbed.kubernetes.manifests.disruption import budgets
 from flowerbed.kubernetes.manifests.edges import dialled
 from flowerbed.kubernetes.manifests.identity import Identity, Object
@@ -85,7 +85,7 @@ class _Colocated:
         pod = UnitPod(
             role=Role.SUPERLINK,
             container="superlink",
-            image=self._spec.superlink.image or f"flwr/superlink:{self._row.release}",
+            image=images.superlink(self._spec, self._row),
             programs=(Program("superlink", self._superlink, places),),
             options=("--make-folder", folder, "--ready-request", ready),
             resources=resources.resources(self._spec.superlink.resources, resources.SUPERLINK),

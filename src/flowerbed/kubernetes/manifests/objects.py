@@ -7,21 +7,10 @@ from flowerbed.flower.releases import Row
 from flowerbed.kubernetes import labels
 from flowerbed.kubernetes.manifests import colocated, quickstart
 from flowerbed.kubernetes.manifests.identity import Identity, Object
-from flowerbed.spec.finding import Finding
+from flowerbed.kubernetes.manifests.images import NO_IMAGE
 from flowerbed.spec.model import Federation, Layout
 
 POD_SECURITY = "pod-security.kubernetes.io/enforce"
-
-NO_IMAGE = Finding(
-    ("spec", "app", "image"),
-    "is needed on Kubernetes",
-    "it names an image with the app's dependencies, built on flwr/superexec",
-)
-
-
-def image_missing(federation: Federation) -> list[Finding]:
-    """Return what keeps a federation from being rendered: Kubernetes runs images."""
-    return [NO_IMAGE] if federation.spec.app.image is None else []
 
 
 def objects(federation: Federation, row: Row, *, namespace: str | None = None) -> list[Object]:
@@ -39,7 +28,7 @@ def objects(federation: Federation, row: Row, *, namespace: str | None = None) -
     Raises
     ------
     UsageError
-        If the file names no image; `image_missing` tells before.
+        If the file names no image; `images.image_problems` tells before.
     """
     image = federation.spec.app.image
     if image is None:

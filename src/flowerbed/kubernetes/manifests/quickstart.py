@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from flowerbed.flower.releases import Row
 from flowerbed.flower.values import DataFile, Value
-from flowerbed.kubernetes.manifests import names
+from flowerbed.kubernetes.manifests import images, names
 from flowerbed.kubernetes.manifests.expansion import literal
 from flowerbed.kubernetes.manifests.identity import Identity, Object
 from flowerbed.kubernetes.manifests.placement import pod_fields, spreading, with_gpus
@@ -84,11 +84,11 @@ class _Quickstart:
     def objects(self) -> Iterator[Object]:
         federation, said = self._identity.federation, self._spec.superlink
         name, ports = self._superlink
-        image = said.image or f"flwr/superlink:{self._row.release}"
+        image = images.superlink(self._spec, self._row)
         yield self._deployment(name, SUPERLINK, image, ports, {}, _Said(said.resources, where=pod_fields(said)))
         yield self._service(name, SUPERLINK, ports)
         nodes = list(self._supernodes())
-        image = f"flwr/supernode:{self._row.release}"
+        image = images.supernode(self._spec, self._row)
         for pool, name, component, port in nodes:
             peers = {SUPERLINK: self._superlink}
             of_node = _Said(pool.resources, pool.env, pool.env_from, where=_where(pool))

@@ -14,6 +14,7 @@ from flowerbed.kubernetes.packaging import helm_schema, helm_texts
 from flowerbed.kubernetes.packaging.files import Files, by_file
 from flowerbed.kubernetes.packaging.folder import MARKER
 from flowerbed.kubernetes.yaml_text import Verbatim, dump_all
+from flowerbed.spec.images import ImagePolicy
 from flowerbed.spec.model import Federation
 
 CHART_VERSION = "0.1.0"
@@ -33,7 +34,9 @@ def files(federation: Federation, objects: list[Object], release: str) -> Files:
     return {
         "Chart.yaml": helm_texts.chart(name, CHART_VERSION, release),
         "values.yaml": helm_texts.values(chart.values),
-        "values.schema.json": helm_schema.schema(chart.values),
+        "values.schema.json": helm_schema.schema(
+            chart.values, pinned=federation.spec.security.images is ImagePolicy.PINNED
+        ),
         ".helmignore": f"{MARKER}*\n",
         **{f"templates/{file}": text for file, text in templates.items()},
         "templates/NOTES.txt": helm_texts.notes(federation),

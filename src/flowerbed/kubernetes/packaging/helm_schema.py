@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flowerbed.spec.kubernetes_values import IMAGE_PATTERN, LABEL_PATTERN, SUBDOMAIN_PATTERN
+from flowerbed.spec.kubernetes_values import DIGEST_PATTERN, IMAGE_PATTERN, LABEL_PATTERN, SUBDOMAIN_PATTERN
 from flowerbed.spec.quantity import QUANTITY
 
 _QUANTITY = {"type": ["string", "number"], "pattern": f"^({QUANTITY.pattern})$"}
@@ -34,9 +34,17 @@ _OF: dict[str, Any] = {
 }
 
 
-def schema(values: dict[str, Any]) -> str:
-    """Return values.schema.json for a chart with these values."""
-    properties = {key: _property(key, value) for key, value in values.items()}
+def schema(values: dict[str, Any], *, pinned: bool = False) -> str:
+    """Return values.schema.json for a chart with these values.
+
+    Parameters
+    ----------
+    values : dict
+        The chart's own values.
+    pinned : bool
+        Whether images must have a digest.
+    """
+    properties = {key: _property(key, value, pinned=pinned) for key, value in values.items()}
     return (
         json.dumps(
             {
@@ -52,9 +60,10 @@ def schema(values: dict[str, Any]) -> str:
     )
 
 
-def _property(key: str, value: Any) -> Any:
+def _property(key: str, value: Any, *, pinned: bool) -> Any:
     if key == "images":
-        return _mapping({name: {"type": "string", "pattern": f"^({IMAGE_PATTERN})$"} for name in value})
+        digest = {"allOf": [{"pattern": f"@{DIGEST_PATTERN}$"}]} if pinned else {}
+        return _mapping({name: {"type": "string", "pattern": f"^({IMAGE_PATTERN})$", **digest} for name in value})
     if key == "resources":
         pools = _mapping(dict.fromkeys(value.get("supernodes", {}), _RESOURCES))
         return _mapping({name: pools if name == "supernodes" else _RESOURCES for name in value})
