@@ -315,9 +315,18 @@ def test_every_kind_of_event_is_documented() -> None:
 # The Kubernetes runtime.
 
 
-def test_the_role_shown_is_the_one_that_is_needed() -> None:
-    (text,) = blocks(CLUSTER, "yaml role")
-    assert yaml.safe_load(text) == permissions.role("flowerbed", "research")[0]
+@pytest.mark.parametrize(
+    ("language", "name", "rules"),
+    [
+        ("yaml role", "flowerbed", permissions.RULES),
+        ("yaml role runs", "flowerbed-runs", permissions.RUN_RULES),
+    ],
+)
+def test_the_roles_shown_are_those_that_are_needed(
+    language: str, name: str, rules: tuple[permissions.Rule, ...]
+) -> None:
+    (text,) = blocks(CLUSTER, language)
+    assert yaml.safe_load(text) == permissions.only_role(name, "research", rules)
 
 
 def test_the_objects_listed_are_those_that_are_made() -> None:

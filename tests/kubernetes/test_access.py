@@ -20,7 +20,7 @@ from flowerbed.errors import (
 )
 from flowerbed.kubernetes import permissions
 from flowerbed.kubernetes.access import Access, conflicts, denied, from_status
-from flowerbed.kubernetes.permissions import CLUSTER_RULES, RULES
+from flowerbed.kubernetes.permissions import CLUSTER_RULES, RULES, RUN_RULES
 
 Object = dict[str, Any]
 
@@ -278,6 +278,15 @@ class TestRole:
     def test_nothing_is_allowed_twice_or_without_a_reason(self) -> None:
         assert len({(rule.group, rule.resource) for rule in RULES}) == len(RULES)
         assert all(rule.why and rule.verbs and "*" not in rule.verbs for rule in (*RULES, *CLUSTER_RULES))
+
+    def test_who_only_runs_apps_may_do_less_and_nothing_else(self) -> None:
+        verbs = {(rule.group, rule.resource): set(rule.verbs) for rule in RULES}
+        assert all(set(rule.verbs) <= verbs[rule.group, rule.resource] for rule in RUN_RULES)
+        changing = {rule.resource for rule in RUN_RULES if {"create", "patch", "delete"} & set(rule.verbs)}
+        assert changing == {"configmaps", "jobs", "pods/exec"}
+        assert not {"services", "networkpolicies", "poddisruptionbudgets", "namespaces"} & {
+            rule.resource for rule in RUN_RULES
+        }
 
     def test_secrets_are_never_read(self) -> None:
         assert not any(rule.resource == "secrets" for rule in (*RULES, *CLUSTER_RULES))

@@ -169,6 +169,28 @@ def test_the_role_allows_no_more(cluster: RealCluster, ann: Cluster, namespace: 
     assert "get namespaces in the namespace kube-system" in caught.value.message
 
 
+def test_who_only_runs_apps_can_do_that_and_changes_nothing_else(
+    cluster: RealCluster, ann: Cluster, namespace: str
+) -> None:
+    role = permissions.only_role("flowerbed-runs", namespace, permissions.RUN_RULES)
+    subjects = [permissions.service_account(namespace, "ann")]
+    allow(cluster, [role, permissions.role_binding("flowerbed-runs", namespace, subjects)])
+    for kind in ("StatefulSet", "Deployment", "Pod", "ConfigMap", "Job", "ReplicaSet", "Event", "ResourceQuota"):
+        ann.listing(kind, namespace)
+    ann.create(config_map(namespace, x="1"))
+    assert ann.apply(config_map(namespace, x="2"), force=True)
+    spec = pod("a", "exit 0")["spec"]
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a", "namespace": namespace}}
+    ann.create({**job, "spec": {"template": {"spec": spec}}})
+    assert ann.delete("Job", "a", namespace)
+    for item in applied(namespace):
+        if item["kind"] != "ConfigMap":
+            with pytest.raises(ClusterForbidden):
+                ann.apply(item)
+        with pytest.raises(ClusterForbidden):
+            ann.delete(item["kind"], "a", namespace)
+
+
 def test_making_a_namespace_is_for_those_who_may(cluster: RealCluster, ann: Cluster, namespace: str) -> None:
     item: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"{namespace[:50]}-2"}}
     with pytest.raises(ClusterForbidden) as caught:

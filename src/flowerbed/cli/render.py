@@ -7,12 +7,10 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from flowerbed.cli.manifests import print_objects
 from flowerbed.cli.options import FlowerVersion, Json, Where
 from flowerbed.cli.output import Output
 from flowerbed.errors import UsageError
-from flowerbed.kubernetes import permissions
-from flowerbed.kubernetes.access import ROLE
-from flowerbed.kubernetes.living import name
 from flowerbed.kubernetes.manifests.objects import objects
 from flowerbed.kubernetes.opening import Opened, open_file
 from flowerbed.kubernetes.packaging import folder, helm, kustomize
@@ -27,7 +25,6 @@ def render(
     format: Literal["stream", "kustomize", "helm"] = "stream",  # noqa: A002 - the option's name
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     flower: FlowerVersion = None,
-    role: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> int:
     """Print the Kubernetes manifests of a federation, or write them as a Kustomize base or a Helm chart.
@@ -41,14 +38,9 @@ def render(
         One stream of manifests; a Kustomize base with two overlays to start from; or a Helm chart.
     output
         The folder to write into. What flowerbed wrote there before is replaced, unless somebody changed it.
-    role
-        Print, instead, the Role that a user needs for all verbs with `--on kubernetes`, and a binding to fill in.
     """
     out = Output(as_json=json)
     found = open_file(file)
-    if role:
-        _print(out, permissions.role(ROLE, found.federation.metadata.namespace or "default"), json=json)
-        return 0
     row = found.row(flower)
     found.check_images(row)
     made = objects(found.federation, row)
@@ -57,7 +49,7 @@ def render(
             raise UsageError(
                 f"--format {format} writes a folder", where="--output", hint="Name it: --output deploy, for example."
             )
-        _print(out, made, json=json)
+        print_objects(out, made)
         return 0
     files = _files(found, made, format, str(row.release))
     changed = folder.write(output, files, only_once=lambda path: path.startswith(kustomize.OVERLAYS))
@@ -65,13 +57,6 @@ def render(
         out.data("file", {"path": str(path)})
     out.say(f"{output}: {len(files)} files, {len(changed)} changed" if changed else f"{output}: nothing changed")
     return 0
-
-
-def _print(out: Output, made: list[dict[str, object]], *, json: bool) -> None:
-    for item in made:
-        out.data("object", {"kind": item["kind"], "name": name(item), "object": item})
-    if not json:
-        print(dump_all(made), end="", flush=True)
 
 
 def _files(found: Opened, made: list[dict[str, object]], form: str, release: str) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 Object = dict[str, Any]
@@ -24,38 +25,48 @@ class Rule:
         Kubernetes' verbs.
     why : str
         What Flowerbed does with it.
+    runs : tuple of str
+        Which of the verbs are needed by who only runs apps in a federation that somebody else brought up.
     """
 
     group: str
     resource: str
     verbs: tuple[str, ...]
     why: str
+    runs: tuple[str, ...] = ()
 
 
 _APPLIED = ("get", "list", "create", "patch", "delete")
 """Server-side apply is a `patch`, which also needs `create` where the object is not there yet
 (k8s.io/apiserver, pkg/endpoints/handlers/patch.go); `list` finds what the file no longer has, `delete` removes it."""
 
+# A WebSocket is opened with GET, so authorized as `get`; since 1.35 `create` is asked for as well
+# (kubernetes/kubernetes#133515, AuthorizePodWebsocketUpgradeCreatePermission).
+_EXEC = ("get", "create")
+_LIST = ("list",)
+_JOBS = ("get", "list", "create", "delete")
+
 RULES = (
     Rule("", "namespaces", ("get",), "to see whether the namespace is there, and is not being deleted"),
-    Rule("apps", "statefulsets", _APPLIED, "the SuperLink and the pools of SuperNodes"),
-    Rule("apps", "deployments", _APPLIED, "the ServerApp's SuperExec, and everything in layout Quickstart"),
-    Rule("apps", "replicasets", ("list",), "to say why a Deployment's Pods are not made"),
+    Rule("apps", "statefulsets", _APPLIED, "the SuperLink and the pools of SuperNodes", _LIST),
+    Rule("apps", "deployments", _APPLIED, "the ServerApp's SuperExec, and everything in layout Quickstart", _LIST),
+    Rule("apps", "replicasets", _LIST, "to say why a Deployment's Pods are not made", _LIST),
     Rule("", "services", _APPLIED, "the SuperLink's ports"),
     Rule("policy", "poddisruptionbudgets", _APPLIED, "what a node drain may evict"),
     Rule("networking.k8s.io", "networkpolicies", _APPLIED, "who may reach what"),
-    Rule("", "configmaps", _APPLIED, "the programs in the Pods, and the records of runs"),
-    Rule("", "persistentvolumeclaims", _APPLIED, "the results, and to say why a claim gets no volume"),
-    Rule("batch", "jobs", ("get", "list", "create", "delete"), "to submit runs from inside the cluster"),
-    Rule("", "pods", ("get", "list"), "to see what is ready, and why something is not"),
-    Rule("", "pods/log", ("get",), "flowerbed logs, and the last lines of what crashes"),
-    # A WebSocket is opened with GET, so authorized as `get`; since 1.35 `create` is asked for as well
-    # (kubernetes/kubernetes#133515, AuthorizePodWebsocketUpgradeCreatePermission).
-    Rule("", "pods/exec", ("get", "create"), "to ask the SuperLink, to stream the app in, and to fetch results"),
-    Rule("", "events", ("list",), "to say why something is not ready"),
-    Rule("", "resourcequotas", ("list",), "to say why something is not ready"),
+    Rule("", "configmaps", _APPLIED, "the programs in the Pods, and the records of runs", ("list", "create", "patch")),
+    Rule("", "persistentvolumeclaims", _APPLIED, "the results, and to say why a claim gets no volume", _LIST),
+    Rule("batch", "jobs", _JOBS, "to submit runs from inside the cluster", _JOBS),
+    Rule("", "pods", ("get", "list"), "to see what is ready, and why something is not", ("get", "list")),
+    Rule("", "pods/log", ("get",), "flowerbed logs, and the last lines of what crashes", ("get",)),
+    Rule("", "pods/exec", _EXEC, "to ask the SuperLink, to stream the app in, and to fetch results", _EXEC),
+    Rule("", "events", _LIST, "to say why something is not ready", _LIST),
+    Rule("", "resourcequotas", _LIST, "to say why something is not ready", _LIST),
 )
 """Everything that Flowerbed does inside a namespace."""
+
+RUN_RULES = tuple(replace(rule, verbs=rule.runs) for rule in RULES if rule.runs)
+"""What `run`, `runs`, `logs`, `status`, `results` and `stop` do in a federation that is up."""
 
 CLUSTER_RULES = (
     Rule(
@@ -80,13 +91,22 @@ def role(name: str, namespace: str, user: str = "") -> list[Object]:
     user : str
         Who is to have it, as the API server calls them; empty leaves a place to fill in.
     """
-    made = {
+    return [only_role(name, namespace), _binding("RoleBinding", "Role", name, [subject_of_user(user)], namespace)]
+
+
+def only_role(name: str, namespace: str | None, rules: tuple[Rule, ...] = RULES) -> Object:
+    """Return a Role with these rules; without a namespace it is for whichever one it is applied to."""
+    return {
         "apiVersion": f"{RBAC}/v1",
         "kind": "Role",
-        "metadata": {"name": name, "namespace": namespace},
-        "rules": [as_rule(rule) for rule in RULES],
+        "metadata": _metadata(name, namespace),
+        "rules": [as_rule(rule) for rule in rules],
     }
-    return [made, _binding("RoleBinding", "Role", name, user, namespace)]
+
+
+def role_binding(name: str, namespace: str | None, subjects: Iterable[Object]) -> Object:
+    """Return the RoleBinding that gives the Role of the same name to some subjects."""
+    return _binding("RoleBinding", "Role", name, list(subjects), namespace)
 
 
 def cluster_role(name: str, user: str = "", rules: tuple[Rule, ...] = CLUSTER_RULES) -> list[Object]:
@@ -97,7 +117,7 @@ def cluster_role(name: str, user: str = "", rules: tuple[Rule, ...] = CLUSTER_RU
         "metadata": {"name": name},
         "rules": [as_rule(rule) for rule in rules],
     }
-    return [made, _binding("ClusterRoleBinding", "ClusterRole", name, user, "")]
+    return [made, _binding("ClusterRoleBinding", "ClusterRole", name, [subject_of_user(user)], None)]
 
 
 def allows(rules: tuple[Rule, ...], verb: str, resource: str, group: str) -> bool:
@@ -110,19 +130,33 @@ def as_rule(rule: Rule) -> Object:
     return {"apiGroups": [rule.group], "resources": [rule.resource], "verbs": list(rule.verbs)}
 
 
-def _binding(kind: str, of: str, name: str, user: str, namespace: str) -> Object:
-    meta = {"name": name, "namespace": namespace} if namespace else {"name": name}
+def subject_of_user(user: str) -> Object:
+    """Return who a user is whom the API server calls so; nobody yet if it is empty."""
+    parts = user.split(":")
+    if user.startswith("system:serviceaccount:") and len(parts) == 4:
+        return service_account(parts[2], parts[3])
+    return {"apiGroup": RBAC, "kind": "User", "name": user or "YOUR-USER"}
+
+
+def service_account(namespace: str, name: str) -> Object:
+    """Return a service account as a subject."""
+    return {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+
+
+def group(name: str) -> Object:
+    """Return a group as a subject."""
+    return {"apiGroup": RBAC, "kind": "Group", "name": name}
+
+
+def _binding(kind: str, of: str, name: str, subjects: list[Object], namespace: str | None) -> Object:
     return {
         "apiVersion": f"{RBAC}/v1",
         "kind": kind,
-        "metadata": meta,
+        "metadata": _metadata(name, namespace),
         "roleRef": {"apiGroup": RBAC, "kind": of, "name": name},
-        "subjects": [_subject(user)],
+        "subjects": subjects,
     }
 
 
-def _subject(user: str) -> Object:
-    parts = user.split(":")
-    if user.startswith("system:serviceaccount:") and len(parts) == 4:
-        return {"kind": "ServiceAccount", "name": parts[3], "namespace": parts[2]}
-    return {"apiGroup": RBAC, "kind": "User", "name": user or "YOUR-USER"}
+def _metadata(name: str, namespace: str | None) -> Object:
+    return {"name": name, "namespace": namespace} if namespace else {"name": name}
