@@ -23,6 +23,7 @@ from flowerbed.errors import SpecError
 from flowerbed.flower.inside import wedge
 from flowerbed.flower.releases import DEFAULT, RELEASES
 from flowerbed.kubernetes import permissions, waiting
+from flowerbed.kubernetes.audit.checks import CHECKS
 from flowerbed.kubernetes.manifests import pod, run_job
 from flowerbed.kubernetes.manifests.objects import objects
 from flowerbed.local import backoff, logs, unit
@@ -46,6 +47,7 @@ README, FILE, RUNS, LOCAL, CLUSTER = (
     ROOT / name
     for name in ("README.md", "docs/federation-file.md", "docs/runs.md", "docs/local-runtime.md", "docs/kubernetes.md")
 )
+AUDIT = ROOT / "docs/audit.md"
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("changelog/*.md"), ROOT / "tests/apps/README.md"]
 )
@@ -313,6 +315,11 @@ def test_every_kind_of_event_is_documented() -> None:
 
 
 # The Kubernetes runtime.
+
+
+def test_the_checks_of_the_audit_are_listed() -> None:
+    listed = [(words(name)[0], severity, title) for name, severity, title in table(AUDIT, "Check |")]
+    assert listed == [(check.id, check.severity.value, check.title) for check in CHECKS]
 
 
 @pytest.mark.parametrize(

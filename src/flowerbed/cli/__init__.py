@@ -27,6 +27,7 @@ COMMANDS = {
     "down": ("down:down", "Take a federation down; its history stays."),
     "doctor": ("doctor:doctor", "Say what is wrong and the next command to type."),
     "render": ("render:render", "Print the Kubernetes manifests of a federation, or write them as files."),
+    "audit": ("audit:audit", "Say what can be said against a federation file before it runs."),
     "rbac": ("rbac:rbac", "Print the Roles that users need in a cluster."),
     "schema": ("schema:schema", "Print the JSON Schema of federation.yaml, for editors."),
 }
