@@ -50,3 +50,24 @@ def test_the_rules_of_single_values_are_in_it() -> None:
         "1h30m",
         "10s",
     ]
+
+
+def test_the_rules_of_labels_networks_and_images_are_in_it() -> None:
+    schema: Any = json_schema()
+    key = schema["$defs"]["LabelExpression"]["properties"]["key"]["pattern"]
+    assert [text for text in ("team", "example.org/team", "a b", "/x", "x/") if re.search(key, text)] == [
+        "team",
+        "example.org/team",
+    ]
+    selector = schema["$defs"]["SuperNodePool"]["properties"]["nodeSelector"]
+    assert selector["propertyNames"]["pattern"] == key
+    value = selector["additionalProperties"]["pattern"]
+    assert [text for text in ("", "north", "a b", "-x", "x" * 64) if re.search(value, text)] == ["", "north"]
+    cidr = schema["$defs"]["Egress"]["properties"]["cidr"]["anyOf"][0]["pattern"]
+    networks = ("192.0.2.0/24", "2001:db8::/32", "192.0.2.1", "example.org")
+    assert [text for text in networks if re.search(cidr, text)] == ["192.0.2.0/24", "2001:db8::/32"]
+    assert schema["$defs"]["Egress"]["required"] == ["ports"]
+    assert schema["$defs"]["ImagePolicy"]["enum"] == ["Any", "Pinned"]
+    digest = schema["$defs"]["Digests"]["properties"]["superlink"]["anyOf"][0]["pattern"]
+    assert re.search(digest, f"sha256:{'0' * 64}")
+    assert not re.search(digest, "latest")

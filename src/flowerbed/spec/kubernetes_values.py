@@ -9,7 +9,7 @@ from typing import Annotated, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from flowerbed.spec.quantity import QUANTITY
-from flowerbed.spec.values import fault, label_key, label_value
+from flowerbed.spec.values import LABEL_KEY_PATTERN, LABEL_VALUE_PATTERN, fault, label_key, label_value
 from flowerbed.spec.words import found
 
 OWN_VOLUMES = "flowerbed-"
@@ -212,11 +212,21 @@ MountPath: TypeAlias = Annotated[
 HostFolder: TypeAlias = Annotated[str, AfterValidator(_host_path), WithJsonSchema({"type": "string", "pattern": "^/"})]
 
 ResourceName: TypeAlias = Annotated[str, AfterValidator(_resource_name), _schema(_RESOURCE)]
-LabelKey: TypeAlias = Annotated[str, AfterValidator(label_key)]
-LabelValue: TypeAlias = Annotated[str, AfterValidator(label_value), WithJsonSchema({"type": "string", "maxLength": 63})]
+LabelKey: TypeAlias = Annotated[
+    str, AfterValidator(label_key), WithJsonSchema({"type": "string", "pattern": LABEL_KEY_PATTERN})
+]
+LabelValue: TypeAlias = Annotated[
+    str, AfterValidator(label_value), WithJsonSchema({"type": "string", "pattern": LABEL_VALUE_PATTERN})
+]
 NodeLabels: TypeAlias = Annotated[
     dict[LabelKey, LabelValue],
-    WithJsonSchema({"type": "object", "additionalProperties": {"type": "string", "maxLength": 63}}),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": {"type": "string", "pattern": LABEL_VALUE_PATTERN},
+            "propertyNames": {"pattern": LABEL_KEY_PATTERN},
+        }
+    ),
 ]
 PositiveCount: TypeAlias = Annotated[int, AfterValidator(_count), WithJsonSchema({"type": "integer", "minimum": 1})]
 GpuCount: TypeAlias = Annotated[int, AfterValidator(_gpu_count), WithJsonSchema({"type": "integer", "minimum": 1})]

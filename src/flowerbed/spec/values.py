@@ -27,6 +27,9 @@ _LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OBJECT_LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _OBJECT_LABEL_PREFIX = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+LABEL_VALUE_PATTERN = f"^({_OBJECT_LABEL_NAME.pattern})?$"
+LABEL_KEY_PATTERN = f"^({_OBJECT_LABEL_PREFIX.pattern}/)?{_OBJECT_LABEL_NAME.pattern}$"
+
 _RELEASE = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}(\.[0-9]{1,4})?")
 _PYTHON = re.compile(r"3\.[0-9]{1,2}")
 _DURATION = re.compile(r"(?=[0-9])(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
