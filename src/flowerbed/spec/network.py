@@ -9,8 +9,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from flowerbed.spec.kubernetes_values import Cidr, NetworkPort
-from flowerbed.spec.scheduling import LabelSelector
 from flowerbed.spec.section import Section
+from flowerbed.spec.selectors import LabelSelector
 from flowerbed.spec.values import fault
 
 

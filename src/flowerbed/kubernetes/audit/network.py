@@ -12,7 +12,7 @@ from flowerbed.kubernetes.reach import Outside, Pod, allowed
 from flowerbed.spec.finding import Finding, Path
 from flowerbed.spec.model import Layout
 from flowerbed.spec.network import Api, Egress, Switch
-from flowerbed.spec.scheduling import LabelSelector
+from flowerbed.spec.selectors import LabelSelector
 
 METADATA = ("169.254.169.254", "fd00:ec2::254")
 """Where clouds hand out a node's credentials to whoever asks from it."""

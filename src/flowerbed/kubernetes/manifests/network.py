@@ -14,7 +14,7 @@ from flowerbed.kubernetes.manifests.identity import Identity, Object
 from flowerbed.kubernetes.manifests.said import said
 from flowerbed.spec.model import Federation
 from flowerbed.spec.network import Access, AccessPreset, Api, Egress, PortRange, Switch
-from flowerbed.spec.scheduling import LabelSelector
+from flowerbed.spec.selectors import LabelSelector
 from flowerbed.topology.model import Role
 
 NAMESPACE = "kubernetes.io/metadata.name"
