@@ -14,6 +14,7 @@
     ├── FederationFailed        a unit crashes again and again, or never gets ready          exit 1
     ├── NotRunning              a verb needs a federation that is up                         exit 1
     ├── ControlError            the SuperLink refused or did not answer a request            exit 1
+    ├── RegistryError           a registry does not have an image, or does not give it       exit 1
     └── ClusterError            Kubernetes did not do what was asked                         exit 1
         ├── ClusterUnreachable  no kubeconfig, no such context, no answer, not its certificate
         └── ClusterRefused      the API server answered no, with its `reason`
@@ -140,6 +141,10 @@ class NotRunning(FlowerbedError):
 
 class ControlError(FlowerbedError):
     """The SuperLink refused a request, or did not answer it."""
+
+
+class RegistryError(FlowerbedError):
+    """A registry has no such image, does not give it to this user, or does not answer."""
 
 
 class ClusterError(FlowerbedError):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowerbed.errors import SpecError
+from flowerbed.spec.kubernetes_values import IMAGE
 from flowerbed.spec.lock import Lock, read_lock
 
 DIGEST = "sha256:" + "0a" * 32
@@ -32,6 +33,43 @@ def test_what_is_written() -> None:
     assert read_lock(TEXT, "federation.lock") == LOCK
 
 
+IMAGES = Lock(flower="1.41.0", images={"flwr/superlink:1.41.0": DIGEST, "registry.example:5000/a/app": DIGEST})
+IMAGES_TEXT = f"""\
+# Written by Flowerbed; commit it to get the same Flower everywhere. Delete it to take newer releases.
+version = 1
+flower = "1.41.0"
+
+[images]
+"flwr/superlink:1.41.0" = "{DIGEST}"
+"registry.example:5000/a/app" = "{DIGEST}"
+"""
+
+
+def test_a_lock_of_images_needs_no_environment() -> None:
+    assert IMAGES.render() == IMAGES_TEXT
+    assert read_lock(IMAGES_TEXT, "federation.lock") == IMAGES
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            IMAGES_TEXT.replace("sha256:", "sha512:"),
+            "federation.lock:6:1: images: wanted an image's name and its digest",
+        ),
+        (IMAGES_TEXT.replace("flwr/superlink", "flwr//superlink"), "found 'flwr//superlink:1.41.0'"),
+        (IMAGES_TEXT.replace(f'"{DIGEST}"', "1"), "images: wanted an image's name and its digest"),
+        (
+            'version = 1\nflower = "1.41.0"\nimages = 3\n',
+            "federation.lock:3:1: images: wanted a table, found the number 3",
+        ),
+        (IMAGES_TEXT.replace("\n[images]", 'python = "3.11"\n[images]'), "requirements: wanted"),
+    ],
+)
+def test_damaged_images_are_named_with_their_line(text: str, why: str) -> None:
+    assert why in failure(text)
+
+
 @given(
     st.builds(
         Lock,
@@ -39,6 +77,11 @@ def test_what_is_written() -> None:
         python=st.from_regex(r"\A3\.[0-9]{1,2}\Z"),
         requirements=st.from_regex(r"\Asha256:[0-9a-f]{64}\Z"),
         environment=st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._+-]{0,127}\Z"),
+        images=st.dictionaries(
+            st.from_regex(r"\A[a-z0-9]{1,9}(/[a-z0-9]{1,9}){0,2}(:[A-Za-z0-9_.-]{1,9})?\Z").filter(IMAGE.fullmatch),
+            st.from_regex(r"\Asha256:[0-9a-f]{64}\Z"),
+            max_size=3,
+        ),
     )
 )
 def test_every_lock_is_read_back(lock: Lock) -> None:

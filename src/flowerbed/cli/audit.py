@@ -51,7 +51,8 @@ def audit(
             hint = f'Did you mean "{guess}"?' if guess else f"There is {', '.join(known)}."
             raise UsageError(f"there is no check {name!r}", where="--skip", hint=hint)
     found = open_file(file)
-    results = look(CHECKS, Audited.of(found.federation, found.row(flower)), skip=skip or ())
+    row = found.row(flower)
+    results = look(CHECKS, Audited.of(found.pinned(row).federation, row), skip=skip or ())
     placed = [(result, found.loaded.problem(result.finding)) for result in results]
     if format == "sarif":
         checks = [check for check in CHECKS if check.id not in (skip or ())]

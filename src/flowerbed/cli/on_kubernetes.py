@@ -52,6 +52,7 @@ def up(out: Output, place: Path, context: str | None, *, flower: str | None, dry
     """Apply the file and return when the federation is observed ready."""
     with opened(place, context) as (found, runtime):
         release = found.row(flower)
+        found = found.pinned(release)
         wanted = found.objects(release, runtime.namespace)
         if dry_run:
             difference = runtime.preview(wanted, force=force)
@@ -89,6 +90,7 @@ def run(
     """Run the app in the cluster, follow it, and judge it."""
     with opened(place, context, app=app) as (found, runtime):
         release = found.row(flower)
+        found = found.pinned(release)
         found.check_images(release)
         run_config: dict[str, object] = {**found.federation.spec.run.config, **parse_config_arguments(config)}
         limit = _limit(found, timeout)

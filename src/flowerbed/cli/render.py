@@ -42,6 +42,7 @@ def render(
     out = Output(as_json=json)
     found = open_file(file)
     row = found.row(flower)
+    found = found.pinned(row)
     found.check_images(row)
     made = objects(found.federation, row)
     if output is None:

@@ -5,7 +5,7 @@ Only reads. An app's folder is not needed to look at a federation or to bring it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ from flowerbed.flower.releases import Row, choose_locked
 from flowerbed.kubernetes.applying import owned
 from flowerbed.kubernetes.manifests import programs
 from flowerbed.kubernetes.manifests.identity import Identity
-from flowerbed.kubernetes.manifests.images import image_problems
+from flowerbed.kubernetes.manifests.images import image_missing, image_problems, pinned
 from flowerbed.kubernetes.manifests.objects import objects
 from flowerbed.spec.app import AppManifest, parse_app
 from flowerbed.spec.finding import Finding
 from flowerbed.spec.load import FEDERATION_FILE, Loaded, load
-from flowerbed.spec.lock import LOCK_FILE, lock_at
+from flowerbed.spec.lock import LOCK_FILE, Lock, lock_at
 from flowerbed.spec.model import Federation
 
 Object = dict[str, Any]
@@ -58,7 +58,7 @@ class Opened:
         wanted = self.federation.spec.flower
         requirement = self.manifest.flwr_requirement if self.manifest else None
         try:
-            lock = lock_at(self.loaded.path.parent / LOCK_FILE) if flower is None else None
+            lock = self.locked() if flower is None else None
             allowed = requirement.specifier if requirement else None
             return choose_locked(flower or wanted, lock.flower if lock else None, allowed)
         except ReleaseError as error:
@@ -66,6 +66,34 @@ class Opened:
                 raise
             finding = Finding(("spec", "flower"), error.message, error.hint)
             raise SpecError([self.loaded.problem(finding)]) from None
+
+    @property
+    def lock(self) -> Path:
+        """Where the lock is, or would be."""
+        return self.loaded.path.parent / LOCK_FILE
+
+    def locked(self) -> Lock | None:
+        """Return what the lock beside the file says; None if there is none."""
+        return lock_at(self.lock)
+
+    def pinned(self, row: Row) -> Opened:
+        """Return the same with the lock's digests for the images of a release."""
+        lock = self.locked()
+        if lock is None:
+            return self
+        federation = pinned(self.federation, row, lock.images)
+        return replace(self, loaded=replace(self.loaded, federation=federation))
+
+    def check_image(self) -> None:
+        """Refuse a file that names no image.
+
+        Raises
+        ------
+        SpecError
+            If it names none.
+        """
+        for finding in image_missing(self.federation):
+            raise SpecError([self.loaded.problem(finding)])
 
     def check_images(self, row: Row) -> None:
         """Refuse images that cannot be used.

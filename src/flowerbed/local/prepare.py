@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass
 
 from flowerbed.environments.asking import request
+from flowerbed.environments.cache import write_durably
 from flowerbed.environments.environment import ensure
 from flowerbed.environments.model import Environment
 from flowerbed.environments.python import choose_python
@@ -24,7 +25,7 @@ from flowerbed.local.runtime import LocalRuntime
 from flowerbed.local.source import Progress, Source
 from flowerbed.spec.app import AppManifest, check_run_config
 from flowerbed.spec.limits import check_local
-from flowerbed.spec.lock import LOCK_FILE, Lock, lock_at
+from flowerbed.spec.lock import Lock, lock_at
 from flowerbed.spec.run_config import parse_config_arguments
 from flowerbed.spec.values import duration_seconds
 from flowerbed.topology.build import build
@@ -136,15 +137,11 @@ def _choose_release(source: Source, flower: str | None) -> Row:
 
 def _write_lock(source: Source, row: Row, environment: Environment) -> None:
     python = ".".join(environment.python_version.split(".")[:2])
-    text = Lock(str(row.release), python, source.manifest.requirements_digest, environment.key).render()
-    try:
-        if source.lock.read_text(encoding="utf-8") == text:
-            return
-    except FileNotFoundError:
-        pass
-    beside = source.lock.with_name(f".{LOCK_FILE}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(source.lock)
+    before = lock_at(source.lock)
+    images = before.images if before is not None and before.flower == str(row.release) else {}
+    lock = Lock(str(row.release), python, source.manifest.requirements_digest, environment.key, images)
+    if lock != before:
+        write_durably(source.lock, lock.render())
 
 
 def _check_size(source: Source, row: Row) -> None:

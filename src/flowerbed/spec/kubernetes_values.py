@@ -20,17 +20,17 @@ _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 _RESOURCE = re.compile(r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _HOST = r"(?:[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?)*(?::[0-9]{1,5})?)"
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_IMAGE = re.compile(
+IMAGE = re.compile(
     rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[A-Za-z0-9_][-A-Za-z0-9_.]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
 )
 """An image's name with a tag, a digest, both or neither (github.com/distribution/reference)."""
 
 _REGISTRY = re.compile(rf"{_HOST}(?:/{_COMPONENT})*")
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
-DIGEST_PATTERN = _DIGEST.pattern
-LABEL_PATTERN, SUBDOMAIN_PATTERN, IMAGE_PATTERN = _LABEL.pattern, _SUBDOMAIN.pattern, _IMAGE.pattern
+DIGEST_PATTERN = DIGEST.pattern
+LABEL_PATTERN, SUBDOMAIN_PATTERN, IMAGE_PATTERN = _LABEL.pattern, _SUBDOMAIN.pattern, IMAGE.pattern
 
 _RESERVED_PATHS = {
     "/": "is the whole file system",
@@ -62,7 +62,7 @@ def _volume_name(text: str) -> str:
 def _image(text: str) -> str:
     if not text:
         raise fault("is empty")
-    if not _IMAGE.fullmatch(text):
+    if not IMAGE.fullmatch(text):
         raise fault(
             f"{found(text)} is not an image's name",
             'for example "ghcr.io/example/app:1.0" or "ghcr.io/example/app@sha256:…"',
@@ -88,7 +88,7 @@ def _repository(text: str) -> str:
 
 
 def _digest(text: str) -> str:
-    if not _DIGEST.fullmatch(text):
+    if not DIGEST.fullmatch(text):
         raise fault(f"{found(text)} is not a digest", "sha256: and 64 digits or letters from a to f")
     return text
 
@@ -180,10 +180,10 @@ VolumeName: TypeAlias = Annotated[
     AfterValidator(_volume_name),
     _schema(_LABEL, maxLength=63, **{"not": {"pattern": f"^{OWN_VOLUMES}"}}),
 ]
-ImageReference: TypeAlias = Annotated[str, AfterValidator(_image), _schema(_IMAGE)]
+ImageReference: TypeAlias = Annotated[str, AfterValidator(_image), _schema(IMAGE)]
 Registry: TypeAlias = Annotated[str, AfterValidator(_registry), _schema(_REGISTRY)]
 Repository: TypeAlias = Annotated[str, AfterValidator(_repository), _schema(_REPOSITORY)]
-Digest: TypeAlias = Annotated[str, AfterValidator(_digest), _schema(_DIGEST)]
+Digest: TypeAlias = Annotated[str, AfterValidator(_digest), _schema(DIGEST)]
 Quantity: TypeAlias = Annotated[
     str,
     BeforeValidator(_number_as_text),

@@ -7,10 +7,12 @@ same Flower on another machine, until ``flower:`` or the app's requirements chan
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flowerbed.errors import Problem, SpecError
+from flowerbed.spec.kubernetes_values import DIGEST, IMAGE
 from flowerbed.spec.toml import NotTomlError, line_of, read_toml
 from flowerbed.spec.words import found
 
@@ -24,6 +26,7 @@ _FIELDS = {
     "requirements": (re.compile(r"sha256:[0-9a-f]{64}"), '"sha256:" and 64 hexadecimal digits'),
     "environment": (re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}"), "the key of an environment"),
 }
+_LOCAL = ("python", "requirements", "environment")
 _REMEDY = "Delete the file, or take it back from version control; `flowerbed up` writes a new one."
 
 
@@ -35,31 +38,39 @@ class Lock:
     ----------
     flower : str
         The exact Flower release, such as ``1.41.0``.
-    python : str
+    python : str or None
         The minor release of Python, such as ``3.11``.
-    requirements : str
+    requirements : str or None
         The digest of what the app asks for (`AppManifest.requirements_digest`): ``sha256:`` and 64 digits.
-    environment : str
-        The key of the environment that this came to.
+    environment : str or None
+        The key of the environment that this came to; these three only where the local runtime has made one.
+    images : mapping of str to str
+        What images' names stood for: the name as manifests have it → its digest, ``sha256:`` and 64 digits.
     """
 
     flower: str
-    python: str
-    requirements: str
-    environment: str
+    python: str | None = None
+    requirements: str | None = None
+    environment: str | None = None
+    images: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, (pattern, wanted) in _FIELDS.items():
             value = getattr(self, name)
-            if not pattern.fullmatch(value):
+            if not (pattern.fullmatch(value) if value is not None else name in _LOCAL):
                 raise ValueError(f"{name}: wanted {wanted}, found {value!r}")
+        for name, digest in self.images.items():
+            if not (IMAGE.fullmatch(name) and DIGEST.fullmatch(digest)):
+                raise ValueError(f"images: {name!r} = {digest!r}")
 
     def render(self) -> str:
         """Return the file's text; `read_lock` reads it back."""
-        fields = "".join(f'{name} = "{getattr(self, name)}"\n' for name in _FIELDS)
+        given = {name: getattr(self, name) for name in _FIELDS}
+        fields = "".join(f'{name} = "{value}"\n' for name, value in given.items() if value is not None)
+        images = "".join(f'"{name}" = "{digest}"\n' for name, digest in sorted(self.images.items()))
         return (
             "# Written by Flowerbed; commit it to get the same Flower everywhere. Delete it to take newer releases.\n"
-            f"version = {LOCK_VERSION}\n{fields}"
+            f"version = {LOCK_VERSION}\n{fields}" + (f"\n[images]\n{images}" if images else "")
         )
 
 
@@ -105,9 +116,19 @@ def read_lock(text: str, file: str) -> Lock:
             [problem("version", f"{version} is of a newer Flowerbed; this one reads {LOCK_VERSION}")],
             hint="Upgrade Flowerbed, or delete the file to lock anew with this one.",
         )
+    images = data.pop("images", {})
     problems = [problem(key, "no such key") for key in data.keys() - _FIELDS.keys()]
+    if not isinstance(images, dict):
+        problems.append(problem("images", f"wanted a table, found {found(images)}"))
+        images = {}
+    for name, digest in images.items():
+        if not (IMAGE.fullmatch(name) and isinstance(digest, str) and DIGEST.fullmatch(digest)):
+            line = line_of(text, rf'"{re.escape(name)}"\s*=') or 1
+            problems.append(Problem(f"images: wanted an image's name and its digest, found {name!r}", file, line, 1))
     fields: dict[str, str] = {}
     for name, (pattern, wanted) in _FIELDS.items():
+        if name in _LOCAL and not any(other in data for other in _LOCAL):
+            continue
         value = data.get(name)
         if isinstance(value, str) and pattern.fullmatch(value):
             fields[name] = value
@@ -115,4 +136,4 @@ def read_lock(text: str, file: str) -> Lock:
             problems.append(problem(name, f"wanted {wanted}, found {found(value)}"))
     if problems:
         raise SpecError(sorted(problems, key=lambda one: (one.line, one.message)), hint=_REMEDY)
-    return Lock(**fields)
+    return Lock(**fields, images=images)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from flowerbed.flower.releases import Row
@@ -10,8 +10,12 @@ from flowerbed.spec.finding import Finding, Path
 from flowerbed.spec.images import ImagePolicy
 from flowerbed.spec.model import Federation, FederationSpec, Layout
 
+APP: Path = ("spec", "app", "image")
+SUPERLINK: Path = ("spec", "superlink", "image")
+OF_FLOWER: Path = ("spec", "images", "digests")
+
 NO_IMAGE = Finding(
-    ("spec", "app", "image"),
+    APP,
     "is needed on Kubernetes",
     "it names an image with the app's dependencies, built on flwr/superexec",
 )
@@ -25,6 +29,34 @@ def superlink(spec: FederationSpec, row: Row) -> str:
 def supernode(spec: FederationSpec, row: Row) -> str:
     """Return the image of SuperNodes that have one of their own."""
     return _of_flower(spec, "supernode", row)
+
+
+def pinned(federation: Federation, row: Row, locked: Mapping[str, str]) -> Federation:
+    """Return a federation whose images have the digests that a lock has for their names.
+
+    Parameters
+    ----------
+    federation : Federation
+        What the file says.
+    row : Row
+        The Flower release.
+    locked : mapping of str to str
+        Name → digest.
+    """
+    spec = federation.spec
+    digests = {path: locked[image] for path, image in used(spec, row) if image in locked}
+    if not digests:
+        return federation
+    changes: dict[str, object] = {}
+    if digest := digests.get(APP):
+        changes["app"] = spec.app.model_copy(update={"image": f"{spec.app.image}@{digest}"})
+    if digest := digests.get(SUPERLINK):
+        changes["superlink"] = spec.superlink.model_copy(update={"image": f"{spec.superlink.image}@{digest}"})
+    of_flower = {str(path[-1]): digest for path, digest in digests.items() if path[:-1] == OF_FLOWER}
+    if of_flower:
+        known = spec.images.digests.model_copy(update=of_flower)
+        changes["images"] = spec.images.model_copy(update={"digests": known})
+    return federation.model_copy(update={"spec": spec.model_copy(update=changes)})
 
 
 def image_missing(federation: Federation) -> list[Finding]:
@@ -46,11 +78,10 @@ def is_pinned(image: str) -> bool:
 def used(spec: FederationSpec, row: Row) -> Iterator[tuple[Path, str]]:
     """Yield each image that is used, after the field that can give it a digest."""
     if spec.app.image is not None:
-        yield ("spec", "app", "image"), spec.app.image
-    of_superlink = ("superlink", "image") if spec.superlink.image else ("images", "digests", "superlink")
-    yield ("spec", *of_superlink), superlink(spec, row)
+        yield APP, spec.app.image
+    yield SUPERLINK if spec.superlink.image else (*OF_FLOWER, "superlink"), superlink(spec, row)
     if spec.layout is Layout.QUICKSTART:
-        yield ("spec", "images", "digests", "supernode"), supernode(spec, row)
+        yield (*OF_FLOWER, "supernode"), supernode(spec, row)
 
 
 def _unpinned(spec: FederationSpec, row: Row) -> Iterator[Finding]:
@@ -58,9 +89,12 @@ def _unpinned(spec: FederationSpec, row: Row) -> Iterator[Finding]:
         if is_pinned(image):
             continue
         if path[-1] == "image":
-            message, hint = f"{image} has no digest", f'name it by what it holds: "{image}@sha256:…"'
+            message, hint = (
+                f"{image} has no digest",
+                f'name it by what it holds: "{image}@sha256:…", or `flowerbed lock`',
+            )
         else:
-            message, hint = f"is missing, and {image} has no digest", f"{path[-1]}: sha256:…"
+            message, hint = f"is missing, and {image} has no digest", f"{path[-1]}: sha256:…, or `flowerbed lock`"
         yield Finding(path, f"{message}; spec.security.images is Pinned", hint)
 
 
