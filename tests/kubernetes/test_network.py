@@ -58,7 +58,7 @@ def labels_of(made: list[Object], name: str) -> dict[str, str]:
 def pods(made: list[Object], release: str) -> dict[str, Pod]:
     """Return Pods of all kinds, those of the federation with the labels that are rendered."""
     spec = federation(OPEN).spec
-    job = run_job("demo", NAMESPACE, 7, find(release), spec.app, config={}, baked=False)
+    job = run_job("demo", NAMESPACE, 7, find(release), spec, config={}, baked=False)
     thunderline = {"app.kubernetes.io/name": "thunderhelm", "app.kubernetes.io/instance": "prod"}
     component = "app.kubernetes.io/component"
     return {
@@ -201,7 +201,7 @@ def test_whatever_is_dialled_is_let_through(release: str) -> None:
     made = rendered(OPEN, flower=release)
     superlink = Pod(labels_of(made, "demo-superlink"), NAMESPACE)
     offered = {port["port"] for item in made if item["kind"] == "Service" for port in item["spec"]["ports"]}
-    job = run_job("demo", NAMESPACE, 7, find(release), federation(OPEN).spec.app, config={}, baked=False)
+    job = run_job("demo", NAMESPACE, 7, find(release), federation(OPEN).spec, config={}, baked=False)
     dialled: set[int] = set()
     for item in [*workloads(made), job]:
         source = Pod(item["spec"]["template"]["metadata"]["labels"], NAMESPACE)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kubernetes.federations import Object, container, rendered, workloads
+from flowerbed.flower.releases import find
+from flowerbed.kubernetes.manifests.run_job import run_job
+from kubernetes.federations import Object, container, federation, rendered, workloads
 
 EXACTING = """\
 apiVersion: flowerbed.dev/v1alpha1
@@ -164,3 +166,26 @@ def test_quickstart_keeps_gpus_for_apps() -> None:
         if "nvidia.com/gpu" in container(item)["resources"]["limits"]
     }
     assert with_gpus == {"demo-superexec-clientapp-0", "demo-superexec-clientapp-1"}
+
+
+SERVERAPP = """
+apiVersion: flowerbed.dev/v1alpha1
+kind: Federation
+metadata: {name: demo, namespace: research}
+spec:
+  app: {image: example.org/app:1}
+  supernodes: [{name: site}]
+  serverapp:
+    nodeSelector: {team: imaging}
+    tolerations: [{key: team, operator: Exists}]
+    gpus: {count: 1}
+"""
+
+
+def test_the_job_of_a_run_goes_where_the_serverapp_may() -> None:
+    spec = federation(SERVERAPP).spec
+    job = run_job("demo", "research", 1, find("1.41"), spec, config={}, baked=False)
+    pod = job["spec"]["template"]["spec"]
+    assert pod["nodeSelector"] == {"team": "imaging"}
+    assert pod["tolerations"] == [{"key": "team", "operator": "Exists"}]
+    assert "nvidia.com/gpu" not in pod["containers"][0]["resources"].get("limits", {})  # it only submits

@@ -159,9 +159,9 @@ def _submit(
     *,
     baked: bool,
 ) -> int:
-    spec = found.federation.spec.app
+    spec = found.federation.spec
     if baked or found.manifest is None:
-        title = str(found.manifest or spec.image)
+        title = str(found.manifest or spec.app.image)
         with out.working("submitting what the image holds"):
             return runtime.book.submit(release, spec, None, (), config, title=title, timeout=limit)
     with tempfile.TemporaryDirectory() as beside, out.working("submitting the app"):

@@ -24,7 +24,7 @@ from flowerbed.kubernetes.observing import Observer
 from flowerbed.kubernetes.run_records import Kept
 from flowerbed.kubernetes.submission import Submission
 from flowerbed.runs.records import Phase, RunRecord, Verdict
-from flowerbed.spec.model import App
+from flowerbed.spec.model import FederationSpec
 
 POD_SECONDS = 180.0
 """How long a run's Pod may take to start and to submit."""
@@ -88,7 +88,7 @@ class Runs:
     def submit(
         self,
         row: Row,
-        image: App,
+        spec: FederationSpec,
         app: Path | None,
         requirements: tuple[Requirement, ...],
         config: dict[str, object],
@@ -112,7 +112,7 @@ class Runs:
             )
         )
         number = kept.record.number
-        job = run_job(self._federation, self._namespace, number, row, image, config=config, baked=app is None)
+        job = run_job(self._federation, self._namespace, number, row, spec, config=config, baked=app is None)
 
         def why() -> str:
             """Tell what keeps the run's own Pod from running; another one's trouble is no reason not to submit."""

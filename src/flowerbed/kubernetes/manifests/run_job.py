@@ -10,6 +10,7 @@ from flowerbed.kubernetes.labels import VERSION
 from flowerbed.kubernetes.manifests import names, programs
 from flowerbed.kubernetes.manifests.expansion import literal
 from flowerbed.kubernetes.manifests.identity import Object
+from flowerbed.kubernetes.manifests.placement import pod_fields
 from flowerbed.kubernetes.manifests.places import SCRATCH
 from flowerbed.kubernetes.manifests.pod import (
     PATH,
@@ -20,7 +21,7 @@ from flowerbed.kubernetes.manifests.pod import (
     pull_policy,
 )
 from flowerbed.kubernetes.run_records import object_name, run_labels
-from flowerbed.spec.model import App
+from flowerbed.spec.model import FederationSpec
 
 CONTAINER = "submit"
 SUBMIT = ("python", "-u", f"{programs.FOLDER}/submit.py")
@@ -43,7 +44,7 @@ def run_job(
     namespace: str,
     number: int,
     row: Row,
-    app: App,
+    spec: FederationSpec,
     *,
     config: Mapping[str, object],
     baked: bool,
@@ -58,8 +59,8 @@ def run_job(
         The run's number.
     row : Row
         The Flower release.
-    app : App
-        The app, with its image.
+    spec : FederationSpec
+        What the file says: the app's image, and where the ServerApp's side may run, which the Job may too.
     config : mapping of str to object
         The run config.
     baked : bool
@@ -78,11 +79,13 @@ def run_job(
         "FLWR_DISABLE_UPDATE_CHECK": "1",
         "no_proxy": names.superlink(federation),
     }
+    app = spec.app
     labels = {**run_labels(federation, number), VERSION: str(row.release)}
     secrets = [{"name": secret.name} for secret in app.image_pull_secrets]
     pod = {
         **({"imagePullSecrets": secrets} if secrets else {}),
         **pod_security(),
+        **pod_fields(spec.serverapp),
         "restartPolicy": "Never",
         "containers": [
             {
