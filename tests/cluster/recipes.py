@@ -83,7 +83,7 @@ def app(workshop: Workshop, release: str, image: str, requirements: str, folder:
             _pip(root, *wanted)
         if folder:
             copy = root / target.lstrip("/")
-            shutil.copytree(folder, copy)
+            shutil.copytree(folder, copy, dirs_exist_ok=True)
             run("chown", "--recursive", f"{APP_USER}:{APP_USER}", str(copy))
     workshop.finish(container, image)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.images import app_image
 from flowerbed.runs.records import RunRecord
 from kubernetes.beds import Make
 
@@ -113,6 +114,31 @@ def test_run_alone_brings_a_federation_up_and_down_again(cluster_bed: Make) -> N
     said = bed("run", "--run-config", "seconds=0.1 num-server-rounds=1")
     assert (said.status, said.last("run")["verdict"]) == (0, "succeeded")
     assert bed.pods() == {}
+
+
+def test_two_federations_share_a_namespace_and_one_runs_what_its_image_holds(cluster_bed: Make, tmp_path: Path) -> None:
+    bed = cluster_bed("slow")
+    bed.write("1.41.0")
+    image = "registry.example/slow:baked"
+    bed.cluster.offer(app_image("1.41.0", [], image, app=bed.folder, target="/app"))
+    other = tmp_path / "elsewhere" / "federation.yaml"  # where no app is
+    other.parent.mkdir()
+    file = bed.folder / "federation.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("replicas: 2", "replicas: 1"))  # the node has two CPUs, for both
+    other.write_text(text.replace("name: test", "name: other").replace("flwr/superexec:1.41.0", image))
+    try:
+        assert bed("up", "--file", str(other)).status == bed("up").status == 0
+        refused = bed("run", "--file", str(other))
+        assert (refused.status, "there is no app to submit" in refused.error) == (2, True)
+        run = bed("run", "--file", str(other), "--baked", "--run-config", "seconds=0.1 num-server-rounds=1").last("run")
+        assert (run["number"], run["verdict"]) == (1, "succeeded")
+        assert bed("runs").lines == []
+        assert bed("down").status == 0
+        assert {pod.partition("-")[0] for pod in bed.pods()} == {"other"}
+        assert bed("status", "--file", str(other)).last("status")["state"] == "ready"
+    finally:
+        bed("down", "--volumes", "--file", str(other))
 
 
 DYNAMIC = """
