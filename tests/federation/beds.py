@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -85,6 +86,20 @@ class Bed:
         """Wait for a started command."""
         output, _ = process.communicate(timeout=PATIENCE_SECONDS)
         return Said(process.returncode, [json.loads(line) for line in output.splitlines()], "")
+
+    def clear(self) -> None:
+        """End what a test left behind: its commands, and the federation."""
+        self.end_commands()
+        self("down")
+
+    def end_commands(self) -> None:
+        """Kill the commands that still run, and let go of the others."""
+        for process in self.started:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
 
     def status(self) -> dict[str, Any]:
         """Return what `flowerbed status` says."""

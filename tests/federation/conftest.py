@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,13 +25,7 @@ def bed(tmp_path: Path) -> Iterator[Callable[[str], Bed]]:
 
     yield make
     for one in made:
-        for process in one.started:
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
-            process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
-        one("down")
+        one.clear()
         left = one.processes()
         processes.kill_all(one.processes)
         assert left == [], "these processes outlived `flowerbed down`"

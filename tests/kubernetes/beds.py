@@ -23,6 +23,12 @@ class ClusterBed(Bed):
         """Run kubectl in the namespace."""
         return self.cluster.kubectl("--namespace", self.namespace, *arguments)
 
+    def clear(self) -> None:
+        """End what a test left behind: its commands, and where there is a file the federation with its claims."""
+        self.end_commands()
+        if (self.folder / "federation.yaml").exists():
+            self("down", "--volumes")
+
     def pods(self) -> dict[str, str]:
         """Return the uid of each Pod by its name."""
         listed = self.kubectl(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -48,11 +47,4 @@ def cluster_bed(tmp_path: Path, cluster: Cluster, namespace: str) -> Iterator[Ma
 
     yield make
     for bed in made:
-        for process in bed.started:
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
-            process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
-        if (bed.folder / "federation.yaml").exists():
-            bed("down", "--volumes")
+        bed.clear()
