@@ -112,8 +112,8 @@ class Observer:
     def readiness(self, found: Living, *, patience: float) -> tuple[Readiness, int]:
         """Return how ready a federation is, and how many SuperNodes only count as online.
 
-        Those were killed, and count until a heartbeat is overdue. The SuperLink is given `patience` seconds to answer;
-        with none it is not asked.
+        Those were killed, and count until a heartbeat is overdue; a Pod that took the place of one and has not joined
+        yet is not ready. The SuperLink is given `patience` seconds to answer; with none it is not asked.
         """
         online = self._nodes_online(found, patience)
         running = sum(1 for pod in found.pods_of(Role.SUPERNODE) if looking.is_running(pod))
@@ -123,7 +123,7 @@ class Observer:
             superexecs_connected=found.superexecs_ready,
             superexecs_expected=found.superexecs_wanted,
         )
-        return seen, max(0, online - running)
+        return seen, max(0, online - found.ready(Role.SUPERNODE))
 
     def _nodes_online(self, found: Living, patience: float) -> int:
         """Return how many SuperNodes the SuperLink knows as online."""

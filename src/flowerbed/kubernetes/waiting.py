@@ -51,19 +51,18 @@ def wait_for_stale(observer: Observer, watch: Watch, interrupted: Callable[[], i
     until, told = time.monotonic() + STALE_SECONDS, 0
     while True:
         _, stale = observer.readiness(observer.look(), patience=10.0)
-        if not stale or time.monotonic() > until:
+        if not stale:
             return
         if interrupted():
             raise KeyboardInterrupt
-        if stale != told:
+        late = time.monotonic() > until
+        if late or stale != told:
             told = stale
-            which = (
-                "a SuperNode that is gone still counts"
-                if stale == 1
-                else f"{stale} SuperNodes that are gone still count"
-            )
-            message = f"{which} as online; waiting until the SuperLink misses a heartbeat"
-            watch(Event(time.time(), "unit", observer.federation, message))
+            counted = "1 SuperNode counts" if stale == 1 else f"{stale} SuperNodes count"
+            then = "the run begins all the same" if late else "waiting until the SuperLink misses a heartbeat"
+            watch(Event(time.time(), "unit", observer.federation, f"{counted} as online without a ready Pod; {then}"))
+        if late:
+            return
         time.sleep(POLL_SECONDS)
 
 
