@@ -73,11 +73,11 @@ def test_every_image_without_a_digest_is_named() -> None:
     assert found == {
         ("spec", "app", "image"): (
             "ghcr.io/example/app:1.0 has no digest; spec.security.images is Pinned",
-            'name it by what it holds: "ghcr.io/example/app:1.0@sha256:…"',
+            'name it by what it holds: "ghcr.io/example/app:1.0@sha256:…", or `flowerbed lock`',
         ),
         ("spec", "images", "digests", "superlink"): (
             "is missing, and flwr/superlink:1.41.0 has no digest; spec.security.images is Pinned",
-            "superlink: sha256:…",
+            "superlink: sha256:…, or `flowerbed lock`",
         ),
     }
     other = PINNED.replace("spec:", "spec:\n  superlink: {image: example/own:1}")
