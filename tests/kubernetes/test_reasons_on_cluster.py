@@ -232,7 +232,8 @@ def test_unschedulable(ward: Ward) -> None:
 
 def test_labels_that_no_node_has(ward: Ward) -> None:
     ward.apply(statefulset(pod(nodeSelector={"pool": "gpu"})))
-    assert "nodeSelector" in ward.told(Kind.UNSCHEDULABLE).message
+    found = ward.told(Kind.UNSCHEDULABLE)
+    assert found.message == "no node can take it: not the labels that it must have (pool=gpu)"
 
 
 def test_quota_and_its_raising(ward: Ward) -> None:
