@@ -72,8 +72,8 @@ class Submission:
         self._cluster.create(self._job)
         try:
             pod = self._wait_for_pod(patience)
-            self._compare(pod, requirements)
-            if app is not None:
+            if app is not None:  # what the image holds is submitted at once, and its Pod may have ended by now
+                self._compare(pod, requirements)
                 self._stream(pod, app)
             return self._answer(pod, patience)
         except BaseException:
