@@ -10,6 +10,7 @@
     │   └── UnknownRunError     no run of that name
     ├── EnvironmentFailed       Flower's environment cannot be solved or built               exit 1
     ├── StateError              .flowerbed/ is unwritable, full, newer, or held by another   exit 1
+    ├── TrustError              a key or certificate cannot be used                          exit 1
     ├── PortTaken               a port was asked for and someone else has it                 exit 1
     ├── FederationFailed        a unit crashes again and again, or never gets ready          exit 1
     ├── NotRunning              a verb needs a federation that is up                         exit 1
@@ -125,6 +126,10 @@ class EnvironmentFailed(FlowerbedError):
 
 class StateError(FlowerbedError):
     """The state folder cannot be used."""
+
+
+class TrustError(FlowerbedError):
+    """A key or a certificate cannot be used: others can read it, or it is not what it should be."""
 
 
 class PortTaken(FlowerbedError):

@@ -1,0 +1,208 @@
+"""The folder with everything that a federation trusts: thin, over `certificates`, `keys` and `files`.
+
+::
+
+    trust/
+    ├── ca.crt, ca.key              the authority; whoever holds the key can be any server of the federation
+    ├── superlink.crt, .key         the SuperLink's certificate, for its names
+    ├── loopback.crt, .key          that of SuperNodes' own API, for this machine only
+    ├── superexec.secret            what SuperExecs sign with
+    ├── nodes.csv                   public keys of the SuperNodes that may join, for Flower 1.22
+    └── nodes/NAME, NAME.pub        each SuperNode's key
+
+Each file appears whole. A certificate and its key are two files: what a kill leaves half-made is noticed, because the
+two do not belong together or one is missing, and made anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from flowerbed.errors import TrustError
+from flowerbed.trust import certificates, files, keys
+from flowerbed.trust.certificates import LOOPBACK, SERVER_DAYS, Described, Issued
+from flowerbed.trust.keys import Random
+
+CA = "ca"
+SUPERLINK = "superlink"
+LOOPBACK_SERVER = "loopback"
+SECRET = "superexec.secret"  # noqa: S105 - a file's name
+LIST = "nodes.csv"
+NODES = "nodes"
+
+
+@dataclass(frozen=True)
+class TrustFolder:
+    """Where a federation's trust lies.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    """
+
+    root: Path
+
+    def certificate(self, name: str) -> Path:
+        """Return where a certificate is."""
+        return self.root / f"{name}.crt"
+
+    def key(self, name: str) -> Path:
+        """Return where a certificate's key is."""
+        return self.root / f"{name}.key"
+
+    def node_key(self, node: str) -> Path:
+        """Return where a SuperNode's private key is; ``.pub`` is its public half."""
+        return self.root / NODES / node
+
+    def make_servers(self, federation: str, names: Sequence[str], *, now: datetime, random: Random) -> Described:
+        """Make what TLS and SuperExecs need, as far as it is missing or due; return the SuperLink's certificate.
+
+        Parameters
+        ----------
+        federation : str
+            The federation's name.
+        names : sequence of str
+            What the SuperLink is called, beside its names on this machine.
+        now : datetime
+            The time, in UTC.
+        random : callable
+            Gives random bytes.
+
+        Raises
+        ------
+        TrustError
+            If something that is there cannot be used.
+        """
+        with self._alone():
+            authority = self._authority(federation, now, random)
+            wanted = tuple(dict.fromkeys([*LOOPBACK, *names]))
+            until = now + timedelta(days=SERVER_DAYS)
+            leaf = self._server(SUPERLINK, authority, wanted, now, until, random)
+            self._server(LOOPBACK_SERVER, authority, LOOPBACK, now, None, random)
+            if not files.read(self.root / SECRET):
+                files.write(self.root / SECRET, random(keys.SECRET_BYTES))
+            return leaf
+
+    def make_nodes(self, nodes: Sequence[str], *, random: Random) -> None:
+        """Make a key for each SuperNode that has none, and the list of those that may join.
+
+        Raises
+        ------
+        TrustError
+            If a key that is there cannot be used.
+        """
+        with self._alone():
+            files.make_folder(self.root / NODES)
+            lines = []
+            for node in nodes:
+                private = files.read(self.node_key(node))
+                if private is None:
+                    private = keys.new_node_key(random)
+                    files.write(self.node_key(node), private)
+                lines.append(self._write_public(node, private))
+            files.write(self.root / LIST, b",".join(lines) + b"\n")
+
+    def renew_node(self, node: str, *, random: Random) -> None:
+        """Give a SuperNode a fresh key, in place of the one that it has."""
+        with self._alone():
+            private = keys.new_node_key(random)
+            files.write(self.node_key(node), private)
+            self._write_public(node, private)
+
+    def node_public(self, node: str) -> bytes:
+        """Return the public half of a SuperNode's key, as a SuperLink keeps it.
+
+        Raises
+        ------
+        TrustError
+            If there is no key, or it cannot be used.
+        """
+        path = self.node_key(node)
+        private = files.read(path)
+        if private is None:
+            raise TrustError("this SuperNode has no key", where=str(path), hint="`flowerbed up` makes one.")
+        return keys.public_pem(private, str(path))
+
+    def _write_public(self, node: str, private: bytes) -> bytes:
+        path = self.node_key(node)
+        line = keys.public_line(private, str(path))
+        public = path.with_name(f"{node}.pub")
+        if files.read(public) != line + b"\n":
+            files.write(public, line + b"\n")
+        return line
+
+    def _authority(self, federation: str, now: datetime, random: Random) -> Issued:
+        there = self._read(CA)
+        path = str(self.certificate(CA))
+        if there is None:
+            made = certificates.new_authority(federation, now=now, random=random)
+            files.write(self.key(CA), made.key)  # the certificate last: with it there is an authority
+            files.write(self.certificate(CA), made.certificate)
+            return made
+        if not certificates.belong_together(there, str(self.key(CA))):
+            raise TrustError("is not the key of the certificate beside it", where=str(self.key(CA)), hint=_START_OVER)
+        said = certificates.describe(there.certificate, path)
+        if not said.not_before <= now < said.not_after:
+            raise TrustError(
+                f"the federation's authority is good from {said.not_before:%Y-%m-%d} to {said.not_after:%Y-%m-%d}",
+                where=path,
+                hint=f"Set this machine's clock, if it is wrong. {_START_OVER}",
+            )
+        return there
+
+    def _server(
+        self,
+        name: str,
+        authority: Issued,
+        names: Sequence[str],
+        now: datetime,
+        until: datetime | None,
+        random: Random,
+    ) -> Described:
+        there = self._read(name)
+        path = str(self.certificate(name))
+        if there is not None:
+            said = certificates.describe(there.certificate, path)
+            whole = certificates.belong_together(there, str(self.key(name)))
+            ours = certificates.signed_by(there.certificate, authority.certificate, path)
+            if whole and ours and said.names == tuple(names) and not (until is not None and said.due(now)):
+                return said
+        return self._replace(name, certificates.issue(authority, names, now=now, until=until, random=random))
+
+    def _replace(self, name: str, made: Issued) -> Described:
+        files.write(self.key(name), made.key)
+        files.write(self.certificate(name), made.certificate)
+        return certificates.describe(made.certificate, str(self.certificate(name)))
+
+    def _read(self, name: str) -> Issued | None:
+        certificate, key = files.read(self.certificate(name)), files.read(self.key(name))
+        if certificate is None:
+            return None
+        if key is None:
+            if name == CA:
+                raise TrustError("the authority's key is gone", where=str(self.key(CA)), hint=_START_OVER)
+            return None
+        return Issued(certificate, key)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the folder: of two commands at once, the second finds what the first has made."""
+        files.make_folder(self.root)
+        descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            for folder in (self.root, self.root / NODES):
+                files.clear_away_halves(folder)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+_START_OVER = "To start over, take the federation down and move the trust folder away; `flowerbed up` makes a new one."
