@@ -26,6 +26,7 @@ from flowerbed.flower.values import (
     ListenHost,
     ListenPort,
     ResultsFolder,
+    TrustFile,
     Value,
 )
 
@@ -208,6 +209,8 @@ class Federation:
                 return str(self.folder / name)
             case ResultsFolder():
                 return str(self.results)
+            case TrustFile():
+                raise AssertionError("what is started by hand here is not protected")
             case _:
                 return value
 

@@ -11,7 +11,7 @@ import shlex
 
 import pytest
 
-from flowerbed.flower.contract import Port, Program
+from flowerbed.flower.contract import UNPROTECTED, Port, Program, Protection
 from flowerbed.flower.releases import RELEASES, Row, find
 from flowerbed.flower.values import (
     Address,
@@ -21,6 +21,8 @@ from flowerbed.flower.values import (
     ListenHost,
     ListenPort,
     ResultsFolder,
+    Trusted,
+    TrustFile,
     Value,
 )
 
@@ -85,6 +87,49 @@ flower-superexec --insecure --runtime-api-address 'hospital-0<runtime>'
 LINES_FROM = {22: V1_22, 29: V1_29, 32: V1_32, 35: V1_35, 36: V1_36, 37: V1_37, 38: V1_38, 40: V1_40}
 """From which minor release on each block holds."""
 
+TRUST = {
+    Trusted.AUTHORITY: "ca.crt",
+    Trusted.SUPERLINK_CERTIFICATE: "superlink.crt",
+    Trusted.SUPERLINK_KEY: "superlink.key",
+    Trusted.LOOPBACK_CERTIFICATE: "loopback.crt",
+    Trusted.LOOPBACK_KEY: "loopback.key",
+    Trusted.SUPEREXEC_SECRET: "secret",
+    Trusted.NODE_LIST: "nodes.csv",
+    Trusted.NODE_KEY: "node",
+    Trusted.NODE_PUBLIC_KEY: "node.pub",
+}
+
+PLAIN = "--insecure"
+SUPERLINK_TLS = "--ssl-ca-certfile ca.crt --ssl-certfile superlink.crt --ssl-keyfile superlink.key"
+SUPERLINK_RUNTIME_TLS = (
+    "--appio-ssl-ca-certfile ca.crt --appio-ssl-certfile superlink.crt --appio-ssl-keyfile superlink.key"
+)
+SUPERNODE_APPIO_TLS = (
+    "--appio-ssl-ca-certfile ca.crt --appio-ssl-certfile loopback.crt --appio-ssl-keyfile loopback.key"
+)
+SUPERNODE_TLS = "--ssl-ca-certfile ca.crt --ssl-certfile loopback.crt --ssl-keyfile loopback.key"
+SECRET = "--superexec-auth-secret-file secret"
+ROOT = "--root-certificates ca.crt"
+KEY = "--auth-supernode-private-key node"
+REGISTERED = "--enable-supernode-auth"
+
+PROTECTED_FROM = {
+    22: (
+        f"{SUPERLINK_TLS} --auth-list-public-keys nodes.csv",
+        f"{ROOT} {KEY} --auth-supernode-public-key node.pub",
+        PLAIN,
+    ),
+    23: (f"{SUPERLINK_TLS} {REGISTERED}", f"{ROOT} {KEY}", PLAIN),
+    29: (f"{SUPERLINK_TLS} {SECRET} {REGISTERED}", f"{ROOT} {SECRET} {KEY}", f"{PLAIN} {SECRET}"),
+    30: (
+        f"{SUPERLINK_TLS} {SUPERLINK_RUNTIME_TLS} {SECRET} {REGISTERED}",
+        f"{ROOT} {SUPERNODE_APPIO_TLS} {SECRET} {KEY}",
+        f"{ROOT} {SECRET}",
+    ),
+    37: (f"{SUPERLINK_TLS} {SECRET} {REGISTERED}", f"{ROOT} {SUPERNODE_TLS} {SECRET} {KEY}", f"{ROOT} {SECRET}"),
+}
+"""What stands in place of ``--insecure`` for a SuperLink, a SuperNode and both SuperExecs, with everything on."""
+
 THREE_GRPC = (Port("runtime", 9091, "grpc"), Port("fleet", 9092, "grpc"), Port("control", 9093, "grpc"))
 PORTS_FROM = {
     22: THREE_GRPC,
@@ -100,6 +145,30 @@ every_row = pytest.mark.parametrize("release", RELEASES, ids=lambda row: str(row
 def test_command_lines(release: Row) -> None:
     expected = LINES_FROM[max(first for first in LINES_FROM if first <= release.minor.minor)]
     assert [shown(program) for program in programs(release)] == expected.strip().splitlines()
+
+
+@every_row
+def test_command_lines_with_everything_on(release: Row) -> None:
+    expected = LINES_FROM[max(first for first in LINES_FROM if first <= release.minor.minor)].strip().splitlines()
+    superlink, supernode, superexec = PROTECTED_FROM[
+        max(first for first in PROTECTED_FROM if first <= release.minor.minor)
+    ]
+    protected = [superlink, supernode, superexec, superexec]
+    assert [shown(program) for program in programs(release, Protection(tls=True, node_auth=True))] == [
+        line.replace(PLAIN, instead) for line, instead in zip(expected, protected, strict=True)
+    ]
+
+
+@every_row
+def test_without_node_auth_nobody_needs_a_key(release: Row) -> None:
+    named = {
+        value.what
+        for program in programs(release, Protection(tls=True))
+        for value in program.arguments
+        if isinstance(value, TrustFile)
+    }
+    assert not named & {Trusted.NODE_LIST, Trusted.NODE_KEY, Trusted.NODE_PUBLIC_KEY}
+    assert {Trusted.AUTHORITY, Trusted.SUPERLINK_CERTIFICATE, Trusted.SUPERLINK_KEY} <= named
 
 
 @every_row
@@ -147,6 +216,7 @@ def test_control_dialect(release: Row) -> None:
     number = release.minor.minor
     assert release.contract.dialect == ("grpc122" if number == 22 else "grpc" if number < 37 else "http")
     assert release.contract.lists_nodes is (number > 22)
+    assert release.contract.registers_nodes is (number > 22)
     assert release.contract.control_port() == ("control" if number < 37 else "api")
 
 
@@ -196,13 +266,14 @@ def test_supernode_says_other_things(release: Row, line: str) -> None:
     assert not re.search(marks.replied, line)
 
 
-def programs(row: Row) -> list[Program]:
+def programs(row: Row, protection: Protection = UNPROTECTED) -> list[Program]:
     """Return a SuperLink, a SuperNode and both SuperExecs."""
+    config = "partition-id=0 num-partitions=2"
     return [
-        row.contract.superlink(row.minor),
-        row.contract.supernode(row.minor, superlink="superlink", node_config="partition-id=0 num-partitions=2"),
-        row.contract.serverapp_superexec(row.minor, superlink="superlink"),
-        row.contract.clientapp_superexec(row.minor, supernode="hospital-0"),
+        row.contract.superlink(row.minor, protection),
+        row.contract.supernode(row.minor, protection, superlink="superlink", node_config=config),
+        row.contract.serverapp_superexec(row.minor, protection, superlink="superlink"),
+        row.contract.clientapp_superexec(row.minor, protection, supernode="hospital-0"),
     ]
 
 
@@ -228,3 +299,5 @@ def text(value: Value) -> str:
             return "home/"
         case ResultsFolder():
             return "results/"
+        case TrustFile(what):
+            return TRUST[what]

@@ -14,7 +14,7 @@ import pytest
 
 from environments import environment_python, flower_process_environment
 from flowerbed.flower import private_api
-from flowerbed.flower.contract import Program
+from flowerbed.flower.contract import UNPROTECTED, Program, Protection
 from flowerbed.flower.inside.inside_control import HTTP_PATHS
 from flowerbed.flower.releases import Row
 from flowerbed.flower.values import Value
@@ -229,8 +229,12 @@ print(json.dumps([name for name in json.loads(sys.argv[1]) if not there(name)]))
 
 def programs(row: Row) -> list[Program]:
     return [
-        row.contract.superlink(row.minor),
-        row.contract.supernode(row.minor, superlink="superlink", node_config="partition-id=0"),
-        row.contract.serverapp_superexec(row.minor, superlink="superlink"),
-        row.contract.clientapp_superexec(row.minor, supernode="hospital-0"),
+        program
+        for protection in (UNPROTECTED, Protection(tls=True, node_auth=True))
+        for program in (
+            row.contract.superlink(row.minor, protection),
+            row.contract.supernode(row.minor, protection, superlink="superlink", node_config="partition-id=0"),
+            row.contract.serverapp_superexec(row.minor, protection, superlink="superlink"),
+            row.contract.clientapp_superexec(row.minor, protection, supernode="hospital-0"),
+        )
     ]

@@ -21,6 +21,25 @@ Dialect = Literal["grpc122", "grpc", "http"]
 
 
 @dataclass(frozen=True)
+class Protection:
+    """What a federation's programs protect themselves with, as far as the release can.
+
+    Parameters
+    ----------
+    tls : bool
+        TLS, and the secret of SuperExecs.
+    node_auth : bool
+        Only SuperNodes with a known key may join; only with TLS, which newer releases insist on.
+    """
+
+    tls: bool = False
+    node_auth: bool = False
+
+
+UNPROTECTED = Protection()
+
+
+@dataclass(frozen=True)
 class Port:
     """A port on which a component listens.
 
@@ -98,19 +117,25 @@ class ReleaseContract(Protocol):
         """Whether the Control API can list SuperNodes; the SuperLink's database is read where not."""
 
     @property
+    def registers_nodes(self) -> bool:
+        """Whether the Control API registers SuperNodes' keys; the SuperLink reads a list when it starts where not."""
+
+    @property
     def work_marks(self) -> WorkMarks:
         """How a SuperNode's log shows its work."""
 
-    def superlink(self, minor: Minor) -> Program:
-        """Return the SuperLink: state in a database, process isolation, no TLS."""
+    def superlink(self, minor: Minor, protection: Protection = UNPROTECTED) -> Program:
+        """Return the SuperLink: state in a database, process isolation."""
 
-    def supernode(self, minor: Minor, *, superlink: str, node_config: str) -> Program:
+    def supernode(
+        self, minor: Minor, protection: Protection = UNPROTECTED, *, superlink: str, node_config: str
+    ) -> Program:
         """Return a SuperNode that dials the named SuperLink component."""
 
-    def serverapp_superexec(self, minor: Minor, *, superlink: str) -> Program:
+    def serverapp_superexec(self, minor: Minor, protection: Protection = UNPROTECTED, *, superlink: str) -> Program:
         """Return the SuperExec that runs ServerApps for the named SuperLink component."""
 
-    def clientapp_superexec(self, minor: Minor, *, supernode: str) -> Program:
+    def clientapp_superexec(self, minor: Minor, protection: Protection = UNPROTECTED, *, supernode: str) -> Program:
         """Return the SuperExec that runs ClientApps for the named SuperNode component."""
 
     def control_port(self) -> str:

@@ -7,6 +7,7 @@ what that is: ``127.0.0.1:40113`` and a folder here, a Service's DNS name and a 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 
@@ -68,5 +69,32 @@ class ResultsFolder:
     """The folder below which each run of a ServerApp gets a folder for its results."""
 
 
-Value: TypeAlias = str | Listen | ListenHost | ListenPort | Address | DataFile | HomeFolder | ResultsFolder
+class Trusted(Enum):
+    """A file by which programs of a federation know each other."""
+
+    AUTHORITY = "the certificate of the federation's authority"
+    SUPERLINK_CERTIFICATE = "the SuperLink's certificate"
+    SUPERLINK_KEY = "the key of the SuperLink's certificate"
+    LOOPBACK_CERTIFICATE = "a certificate for what is dialled on its own machine only"
+    LOOPBACK_KEY = "the key of that certificate"
+    SUPEREXEC_SECRET = "the secret with which SuperExecs sign"  # noqa: S105 - a description
+    NODE_LIST = "the public keys of the SuperNodes that may join"
+    NODE_KEY = "the component's own private key"
+    NODE_PUBLIC_KEY = "the public half of the component's own key"
+
+
+@dataclass(frozen=True)
+class TrustFile:
+    """The path of a file by which programs of a federation know each other.
+
+    Parameters
+    ----------
+    what : Trusted
+        Which one.
+    """
+
+    what: Trusted
+
+
+Value: TypeAlias = str | Listen | ListenHost | ListenPort | Address | DataFile | HomeFolder | ResultsFolder | TrustFile
 """One argument, or one environment variable's value."""

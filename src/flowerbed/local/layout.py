@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowerbed.errors import StateError
+from flowerbed.trust.layout import TrustLayout
 
 FOLDER = ".flowerbed"
+_ADMITTED = "admitted"
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,15 @@ class StateFolder:
         return self.root / "staging"
 
     @property
+    def trust(self) -> TrustLayout:
+        """Keys and certificates."""
+        return TrustLayout(self.root / "trust")
+
+    def admitted(self, node: str) -> Path:
+        """Return what exists while the SuperLink knows a SuperNode's key; the SuperNode waits for it."""
+        return self.root / _ADMITTED / node
+
+    @property
     def superlink_answered(self) -> Path:
         """Exists while the running SuperLink has answered a request; others wait for it before they dial."""
         return self.root / "superlink-answered"
@@ -95,7 +106,7 @@ class StateFolder:
         """
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (self.logs, self.staging, self.results):
+            for folder in (self.logs, self.staging, self.results, self.root / _ADMITTED):
                 folder.mkdir(exist_ok=True)
             ignore = self.root / ".gitignore"
             if not ignore.exists():

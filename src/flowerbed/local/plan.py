@@ -22,12 +22,16 @@ from flowerbed.flower.values import (
     ListenHost,
     ListenPort,
     ResultsFolder,
+    Trusted,
+    TrustFile,
     Value,
 )
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.ports import LOOPBACK
 from flowerbed.processes import MARK
 from flowerbed.topology.model import SUPERLINK, Component, Role, Topology
+from flowerbed.trust import layout as trust_layout
+from flowerbed.trust.layout import TrustLayout
 
 FORMAT = 1
 WAIT_FOR = "FLOWERBED_WAIT_FOR"
@@ -280,3 +284,27 @@ def _text(value: Value, component: Component, ports: Ports, folder: StateFolder,
             return str(folder.home(component.name))
         case ResultsFolder():
             return str(folder.results)
+        case TrustFile(what):
+            return str(_trust_file(folder.trust, what, component.name))
+
+
+def _trust_file(trust: TrustLayout, what: Trusted, component: str) -> Path:
+    match what:
+        case Trusted.AUTHORITY:
+            return trust.certificate(trust_layout.CA)
+        case Trusted.SUPERLINK_CERTIFICATE:
+            return trust.certificate(trust_layout.SUPERLINK)
+        case Trusted.SUPERLINK_KEY:
+            return trust.key(trust_layout.SUPERLINK)
+        case Trusted.LOOPBACK_CERTIFICATE:
+            return trust.certificate(trust_layout.LOOPBACK_SERVER)
+        case Trusted.LOOPBACK_KEY:
+            return trust.key(trust_layout.LOOPBACK_SERVER)
+        case Trusted.SUPEREXEC_SECRET:
+            return trust.secret
+        case Trusted.NODE_LIST:
+            return trust.node_list
+        case Trusted.NODE_KEY:
+            return trust.node_key(component)
+        case Trusted.NODE_PUBLIC_KEY:
+            return trust.node_public_key(component)

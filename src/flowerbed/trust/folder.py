@@ -1,14 +1,4 @@
-"""The folder with everything that a federation trusts: thin, over `certificates`, `keys` and `files`.
-
-::
-
-    trust/
-    ├── ca.crt, ca.key              the authority; whoever holds the key can be any server of the federation
-    ├── superlink.crt, .key         the SuperLink's certificate, for its names
-    ├── loopback.crt, .key          that of SuperNodes' own API, for this machine only
-    ├── superexec.secret            what SuperExecs sign with
-    ├── nodes.csv                   public keys of the SuperNodes that may join, for Flower 1.22
-    └── nodes/NAME, NAME.pub        each SuperNode's key
+"""Makes the folder with everything that a federation trusts: thin, over `certificates`, `keys` and `files`.
 
 Each file appears whole. A certificate and its key are two files: what a kill leaves half-made is noticed, because the
 two do not belong together or one is missing, and made anew.
@@ -20,46 +10,17 @@ import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from flowerbed.errors import TrustError
 from flowerbed.trust import certificates, files, keys
 from flowerbed.trust.certificates import LOOPBACK, SERVER_DAYS, Described, Issued
 from flowerbed.trust.keys import Random
-
-CA = "ca"
-SUPERLINK = "superlink"
-LOOPBACK_SERVER = "loopback"
-SECRET = "superexec.secret"  # noqa: S105 - a file's name
-LIST = "nodes.csv"
-NODES = "nodes"
+from flowerbed.trust.layout import CA, LOOPBACK_SERVER, SUPERLINK, TrustLayout
 
 
-@dataclass(frozen=True)
-class TrustFolder:
-    """Where a federation's trust lies.
-
-    Parameters
-    ----------
-    root : Path
-        The folder.
-    """
-
-    root: Path
-
-    def certificate(self, name: str) -> Path:
-        """Return where a certificate is."""
-        return self.root / f"{name}.crt"
-
-    def key(self, name: str) -> Path:
-        """Return where a certificate's key is."""
-        return self.root / f"{name}.key"
-
-    def node_key(self, node: str) -> Path:
-        """Return where a SuperNode's private key is; ``.pub`` is its public half."""
-        return self.root / NODES / node
+class TrustFolder(TrustLayout):
+    """A federation's trust, and how it is made."""
 
     def make_servers(self, federation: str, names: Sequence[str], *, now: datetime, random: Random) -> Described:
         """Make what TLS and SuperExecs need, as far as it is missing or due; return the SuperLink's certificate.
@@ -86,8 +47,8 @@ class TrustFolder:
             until = now + timedelta(days=SERVER_DAYS)
             leaf = self._server(SUPERLINK, authority, wanted, now, until, random)
             self._server(LOOPBACK_SERVER, authority, LOOPBACK, now, None, random)
-            if not files.read(self.root / SECRET):
-                files.write(self.root / SECRET, random(keys.SECRET_BYTES))
+            if not files.read(self.secret):
+                files.write(self.secret, random(keys.SECRET_BYTES))
             return leaf
 
     def make_nodes(self, nodes: Sequence[str], *, random: Random) -> None:
@@ -99,7 +60,7 @@ class TrustFolder:
             If a key that is there cannot be used.
         """
         with self._alone():
-            files.make_folder(self.root / NODES)
+            files.make_folder(self.nodes)
             lines = []
             for node in nodes:
                 private = files.read(self.node_key(node))
@@ -107,7 +68,7 @@ class TrustFolder:
                     private = keys.new_node_key(random)
                     files.write(self.node_key(node), private)
                 lines.append(self._write_public(node, private))
-            files.write(self.root / LIST, b",".join(lines) + b"\n")
+            files.write(self.node_list, b",".join(lines) + b"\n")
 
     def renew_node(self, node: str, *, random: Random) -> None:
         """Give a SuperNode a fresh key, in place of the one that it has."""
@@ -133,7 +94,7 @@ class TrustFolder:
     def _write_public(self, node: str, private: bytes) -> bytes:
         path = self.node_key(node)
         line = keys.public_line(private, str(path))
-        public = path.with_name(f"{node}.pub")
+        public = self.node_public_key(node)
         if files.read(public) != line + b"\n":
             files.write(public, line + b"\n")
         return line
@@ -198,7 +159,7 @@ class TrustFolder:
         descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            for folder in (self.root, self.root / NODES):
+            for folder in (self.root, self.nodes):
                 files.clear_away_halves(folder)
             yield
         finally:

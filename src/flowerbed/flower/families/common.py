@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from flowerbed.flower.contract import Port, Program, WorkMarks
+from flowerbed.flower.contract import Port, Program, Protection, WorkMarks
+from flowerbed.flower.families import protection as protecting
+from flowerbed.flower.release import Minor
 from flowerbed.flower.values import Address, HomeFolder, ListenHost, ListenPort, ResultsFolder, Value
 
 PROCESS_ISOLATION = ("--isolation", "process")
 """SuperLink and SuperNode start no app process themselves: SuperExecs do."""
-
-NO_TLS = "--insecure"
-"""Said by every program of every release; what it leaves open is on loopback only."""
 
 NO_INSTALLATION = "--disable-runtime-dependency-installation"
 """A SuperLink of 1.32 and newer lets apps bring dependencies at run time unless told not to; its own SuperExecs
@@ -54,12 +53,12 @@ def work_marks(taken: str) -> WorkMarks:
     return WorkMarks(taken=taken, replied=rf"Sent successfully|Ignoring (the |reply )?message|{lost}", lost=lost)
 
 
-def http_supernode(superlink: Address, node_config: str) -> Program:
+def http_supernode(minor: Minor, protection: Protection, superlink: Address, node_config: str) -> Program:
     """Return a SuperNode as every release from 1.35 on takes it: SuperExecs dial in over HTTP."""
     return Program(
         "flower-supernode",
         (
-            NO_TLS,
+            *protecting.supernode(minor, protection),
             *PROCESS_ISOLATION,
             "--superlink",
             superlink,

@@ -1,11 +1,10 @@
 """Flower 1.22: gRPC on a port per API, SuperNodes' keys in a CSV file, no list of nodes."""
 
-# ruff: noqa: ARG002 (each method takes the minor release, also where it makes no difference)
-
 from __future__ import annotations
 
-from flowerbed.flower.contract import DATABASE, Dialect, Port, Program, WorkMarks
+from flowerbed.flower.contract import DATABASE, UNPROTECTED, Dialect, Port, Program, Protection, WorkMarks
 from flowerbed.flower.families import common
+from flowerbed.flower.families import protection as protecting
 from flowerbed.flower.release import Minor
 from flowerbed.flower.values import Address, DataFile, Listen
 
@@ -16,18 +15,19 @@ class Family:
     family = "1.22: gRPC, a port per API"
     dialect: Dialect = "grpc122"
     lists_nodes = False
+    registers_nodes = False
 
     @property
     def work_marks(self) -> WorkMarks:
         """How a SuperNode's log shows its work."""
         return common.work_marks(r"Received: \S+ message")
 
-    def superlink(self, minor: Minor) -> Program:
+    def superlink(self, minor: Minor, protection: Protection = UNPROTECTED) -> Program:
         """Return the SuperLink."""
         return Program(
             "flower-superlink",
             (
-                common.NO_TLS,
+                *protecting.superlink(minor, protection),
                 *common.PROCESS_ISOLATION,
                 "--serverappio-api-address",
                 Listen("runtime"),
@@ -44,12 +44,14 @@ class Family:
             environment=common.environment(),
         )
 
-    def supernode(self, minor: Minor, *, superlink: str, node_config: str) -> Program:
+    def supernode(
+        self, minor: Minor, protection: Protection = UNPROTECTED, *, superlink: str, node_config: str
+    ) -> Program:
         """Return a SuperNode."""
         return Program(
             "flower-supernode",
             (
-                common.NO_TLS,
+                *protecting.supernode(minor, protection),
                 *common.PROCESS_ISOLATION,
                 "--superlink",
                 Address(superlink, self.fleet_port()),
@@ -62,19 +64,31 @@ class Family:
             environment=common.environment(),
         )
 
-    def serverapp_superexec(self, minor: Minor, *, superlink: str) -> Program:
+    def serverapp_superexec(self, minor: Minor, protection: Protection = UNPROTECTED, *, superlink: str) -> Program:
         """Return the SuperExec that runs ServerApps."""
         return Program(
             "flower-superexec",
-            (common.NO_TLS, "--plugin-type", "serverapp", "--appio-api-address", Address(superlink, "runtime")),
+            (
+                *protecting.superexec(minor, protection),
+                "--plugin-type",
+                "serverapp",
+                "--appio-api-address",
+                Address(superlink, "runtime"),
+            ),
             environment=common.serverapp_environment(),
         )
 
-    def clientapp_superexec(self, minor: Minor, *, supernode: str) -> Program:
+    def clientapp_superexec(self, minor: Minor, protection: Protection = UNPROTECTED, *, supernode: str) -> Program:
         """Return the SuperExec that runs ClientApps."""
         return Program(
             "flower-superexec",
-            (common.NO_TLS, "--plugin-type", "clientapp", "--appio-api-address", Address(supernode, "runtime")),
+            (
+                *protecting.superexec(minor, protection),
+                "--plugin-type",
+                "clientapp",
+                "--appio-api-address",
+                Address(supernode, "runtime"),
+            ),
             environment=common.environment(),
         )
 

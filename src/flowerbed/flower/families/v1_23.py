@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from flowerbed.flower.contract import DATABASE, Dialect, Port, Program, WorkMarks
+from flowerbed.flower.contract import DATABASE, UNPROTECTED, Dialect, Port, Program, Protection, WorkMarks
 from flowerbed.flower.families import common, v1_22
+from flowerbed.flower.families import protection as protecting
 from flowerbed.flower.release import Minor
 from flowerbed.flower.values import DataFile, Listen, Value
 
@@ -19,20 +20,21 @@ class Family(v1_22.Family):
     family = "1.23: gRPC, a port per API, lists SuperNodes"
     dialect: Dialect = "grpc"
     lists_nodes = True
+    registers_nodes = True
 
     @property
     def work_marks(self) -> WorkMarks:
         """How a SuperNode's log shows its work."""
         return common.work_marks(r"Receiv(ed|ing): \S+ message")
 
-    def superlink(self, minor: Minor) -> Program:
+    def superlink(self, minor: Minor, protection: Protection = UNPROTECTED) -> Program:
         """Return the SuperLink."""
         storage: tuple[Value, ...] = ("--storage-dir", DataFile("fabs")) if minor <= _STORAGE_FOLDER_UNTIL else ()
         installs = (common.NO_INSTALLATION,) if minor >= _INSTALLS_DEPENDENCIES_FROM else ()
         return Program(
             "flower-superlink",
             (
-                common.NO_TLS,
+                *protecting.superlink(minor, protection),
                 *common.PROCESS_ISOLATION,
                 *installs,
                 "--serverappio-api-address",

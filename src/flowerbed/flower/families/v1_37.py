@@ -1,11 +1,10 @@
 """Flower 1.37 to 1.39: HTTP on one port for SuperExecs and users; SuperNodes still gRPC."""
 
-# ruff: noqa: ARG002 (each method takes the minor release, also where it makes no difference)
-
 from __future__ import annotations
 
-from flowerbed.flower.contract import DATABASE, Dialect, Port, Program, WorkMarks
+from flowerbed.flower.contract import DATABASE, UNPROTECTED, Dialect, Port, Program, Protection, WorkMarks
 from flowerbed.flower.families import common
+from flowerbed.flower.families import protection as protecting
 from flowerbed.flower.release import Minor
 from flowerbed.flower.values import Address, Listen, ListenHost, ListenPort
 
@@ -19,18 +18,19 @@ class Family:
     family = "1.37: HTTP on one port, gRPC for SuperNodes"
     dialect: Dialect = "http"
     lists_nodes = True
+    registers_nodes = True
 
     @property
     def work_marks(self) -> WorkMarks:
         """How a SuperNode's log shows its work."""
         return common.work_marks(r"Receiving: \S+ message")
 
-    def superlink(self, minor: Minor) -> Program:
+    def superlink(self, minor: Minor, protection: Protection = UNPROTECTED) -> Program:
         """Return the SuperLink."""
         return Program(
             "flower-superlink",
             (
-                common.NO_TLS,
+                *protecting.superlink(minor, protection),
                 *common.PROCESS_ISOLATION,
                 common.NO_INSTALLATION,
                 "--host",
@@ -46,16 +46,18 @@ class Family:
             environment=common.environment(),
         )
 
-    def supernode(self, minor: Minor, *, superlink: str, node_config: str) -> Program:
+    def supernode(
+        self, minor: Minor, protection: Protection = UNPROTECTED, *, superlink: str, node_config: str
+    ) -> Program:
         """Return a SuperNode."""
-        return common.http_supernode(Address(superlink, self.fleet_port()), node_config)
+        return common.http_supernode(minor, protection, Address(superlink, self.fleet_port()), node_config)
 
-    def serverapp_superexec(self, minor: Minor, *, superlink: str) -> Program:
+    def serverapp_superexec(self, minor: Minor, protection: Protection = UNPROTECTED, *, superlink: str) -> Program:
         """Return the SuperExec that runs ServerApps."""
         return Program(
             "flower-superexec",
             (
-                common.NO_TLS,
+                *protecting.superexec(minor, protection),
                 *_plugin_type(minor, "serverapp"),
                 "--runtime-api-address",
                 Address(superlink, self.control_port()),
@@ -63,12 +65,12 @@ class Family:
             environment=common.serverapp_environment(),
         )
 
-    def clientapp_superexec(self, minor: Minor, *, supernode: str) -> Program:
+    def clientapp_superexec(self, minor: Minor, protection: Protection = UNPROTECTED, *, supernode: str) -> Program:
         """Return the SuperExec that runs ClientApps."""
         return Program(
             "flower-superexec",
             (
-                common.NO_TLS,
+                *protecting.superexec(minor, protection),
                 *_plugin_type(minor, "clientapp"),
                 "--runtime-api-address",
                 Address(supernode, "runtime"),

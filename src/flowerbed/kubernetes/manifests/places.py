@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flowerbed.errors import UsageError
 from flowerbed.flower.contract import Port
 from flowerbed.flower.values import (
     Address,
@@ -13,6 +14,7 @@ from flowerbed.flower.values import (
     ListenHost,
     ListenPort,
     ResultsFolder,
+    TrustFile,
     Value,
 )
 
@@ -66,6 +68,12 @@ class Places:
                 return self.home
             case ResultsFolder():
                 return RESULTS
+            case TrustFile():
+                raise UsageError(
+                    "TLS and the identity of SuperNodes are there for the local runtime only so far",
+                    where="spec.security",
+                    hint="For Kubernetes, write tls: {mode: Disabled} and nodeAuth: false.",
+                )
 
     def address(self, component: str, port: str) -> str:
         """Return where another component is reached, as ``host:port``."""

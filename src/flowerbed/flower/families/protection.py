@@ -1,0 +1,94 @@
+"""How each release is told to protect itself: TLS, SuperNodes' keys, and the secret of SuperExecs.
+
+=========================================== ==================================================================
+Releases                                    What they can
+=========================================== ==================================================================
+1.22                                        TLS for Fleet and Control; SuperNodes' keys from a list, read when
+                                            the SuperLink starts; SuperNodes name both halves of their key
+from 1.23                                   SuperNodes' keys are registered by the Control API
+from 1.29                                   a secret with which SuperExecs sign their requests for work
+from 1.30                                   TLS for what SuperExecs and apps dial, with flags of its own
+from 1.37                                   one set of flags for all of a program's APIs
+=========================================== ==================================================================
+
+Before 1.30 SuperExecs and apps speak plainly, and up to 1.28 nothing but the address keeps others from asking for work.
+An app process gets the authority, and its token, from its SuperExec: up to 1.41 the token is in the command line.
+"""
+
+from __future__ import annotations
+
+from flowerbed.flower.contract import Protection
+from flowerbed.flower.release import Minor
+from flowerbed.flower.values import Trusted, TrustFile, Value
+
+NO_TLS = "--insecure"
+"""Said by every program of every release that is not told of certificates; it leaves nothing open but on loopback."""
+
+_REGISTERED_FROM = Minor(1, 23)
+_SECRET_FROM = Minor(1, 29)
+_RUNTIME_TLS_FROM = Minor(1, 30)
+_ONE_SET_FROM = Minor(1, 37)
+
+_AUTHORITY = TrustFile(Trusted.AUTHORITY)
+
+
+def superlink(minor: Minor, protection: Protection) -> tuple[Value, ...]:
+    """Return how a SuperLink is told."""
+    if not protection.tls:
+        return (NO_TLS,)
+    own = (TrustFile(Trusted.SUPERLINK_CERTIFICATE), TrustFile(Trusted.SUPERLINK_KEY))
+    runtime = _server("--appio-ssl", *own) if _RUNTIME_TLS_FROM <= minor < _ONE_SET_FROM else ()
+    return (*_server("--ssl", *own), *runtime, *_secret(minor), *_nodes(minor, protection))
+
+
+def supernode(minor: Minor, protection: Protection) -> tuple[Value, ...]:
+    """Return how a SuperNode is told."""
+    if not protection.tls:
+        return (NO_TLS,)
+    own = (TrustFile(Trusted.LOOPBACK_CERTIFICATE), TrustFile(Trusted.LOOPBACK_KEY))
+    prefix = "--ssl" if minor >= _ONE_SET_FROM else "--appio-ssl"
+    serving = _server(prefix, *own) if has_runtime_tls(minor) else ()
+    return ("--root-certificates", _AUTHORITY, *serving, *_secret(minor), *_key(minor, protection))
+
+
+def superexec(minor: Minor, protection: Protection) -> tuple[Value, ...]:
+    """Return how a SuperExec is told."""
+    if not protection.tls:
+        return (NO_TLS,)
+    dialling: tuple[Value, ...] = ("--root-certificates", _AUTHORITY) if has_runtime_tls(minor) else (NO_TLS,)
+    return (*dialling, *_secret(minor))
+
+
+def has_runtime_tls(minor: Minor) -> bool:
+    """Tell whether what SuperExecs and apps dial can have TLS."""
+    return minor >= _RUNTIME_TLS_FROM
+
+
+def has_secret(minor: Minor) -> bool:
+    """Tell whether SuperExecs can sign with a secret."""
+    return minor >= _SECRET_FROM
+
+
+def _server(prefix: str, certificate: TrustFile, key: TrustFile) -> tuple[Value, ...]:
+    return (f"{prefix}-ca-certfile", _AUTHORITY, f"{prefix}-certfile", certificate, f"{prefix}-keyfile", key)
+
+
+def _secret(minor: Minor) -> tuple[Value, ...]:
+    return ("--superexec-auth-secret-file", TrustFile(Trusted.SUPEREXEC_SECRET)) if has_secret(minor) else ()
+
+
+def _nodes(minor: Minor, protection: Protection) -> tuple[Value, ...]:
+    if not protection.node_auth:
+        return ()
+    if minor >= _REGISTERED_FROM:
+        return ("--enable-supernode-auth",)
+    return ("--auth-list-public-keys", TrustFile(Trusted.NODE_LIST))
+
+
+def _key(minor: Minor, protection: Protection) -> tuple[Value, ...]:
+    if not protection.node_auth:
+        return ()
+    private: tuple[Value, ...] = ("--auth-supernode-private-key", TrustFile(Trusted.NODE_KEY))
+    if minor >= _REGISTERED_FROM:
+        return private
+    return (*private, "--auth-supernode-public-key", TrustFile(Trusted.NODE_PUBLIC_KEY))
