@@ -26,7 +26,7 @@ from flowerbed.kubernetes import permissions, waiting
 from flowerbed.kubernetes.audit.checks import CHECKS
 from flowerbed.kubernetes.manifests import pod, run_job
 from flowerbed.kubernetes.manifests.objects import objects
-from flowerbed.local import backoff, logs, unit
+from flowerbed.local import backoff, logs, trusting, unit
 from flowerbed.local.doctor import Check
 from flowerbed.local.layout import StateFolder
 from flowerbed.runs.lines import LineParser
@@ -284,6 +284,8 @@ def names_of(kind: str, value: ast.expr) -> set[str]:
         "run": RunRecord,
         "status": FederationStatus,
         "check": Check,
+        "certificate": trusting.Certificate,
+        "node": trusting.Node,
         "environment": environment_row(Listed(Path(), None, 0, 0.0, in_use=False)),
     }
     written = known[kind]
@@ -405,6 +407,7 @@ def test_a_fact_in_a_sentence_is_so(path: Path, fact: str) -> None:
 def test_the_state_folder_is_drawn_as_it_is() -> None:
     folder = StateFolder(Path("/state"))
     paths = [folder.database, folder.plan, folder.lock, folder.logs, folder.staging, folder.results]
+    paths += [folder.trust.root, folder.admitted("site-0")]
     paths += [folder.run(1), folder.data("superlink", "1.41"), folder.home("superlink")]
     drawn = {words(name)[0].rstrip("/") for name, _ in table(LOCAL, "In `.flowerbed/`")}
     assert {path.relative_to(folder.root).parts[0] for path in paths} - drawn == set()

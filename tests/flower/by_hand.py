@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 from environments import EVERYDAY, environment_python
-from flowerbed.flower.contract import Program
+from flowerbed.flower.contract import UNPROTECTED, Program, Protection
 from flowerbed.flower.inside import CHECK, CLIENT, launchers
 from flowerbed.flower.releases import find
 from flowerbed.flower.values import (
@@ -26,6 +27,7 @@ from flowerbed.flower.values import (
     ListenHost,
     ListenPort,
     ResultsFolder,
+    Trusted,
     TrustFile,
     Value,
 )
@@ -121,10 +123,30 @@ def environment(home: Path) -> dict[str, str]:
 
 
 class Federation:
-    """A SuperLink, and what a test adds to it."""
+    """A SuperLink, and what a test adds to it.
 
-    def __init__(self, release: str, folder: Path) -> None:
+    Parameters
+    ----------
+    release : str
+        The Flower release.
+    folder : Path
+        Where everything lies.
+    protection : Protection
+        What its programs protect themselves with.
+    trusted : dict
+        The files for that.
+    """
+
+    def __init__(
+        self,
+        release: str,
+        folder: Path,
+        protection: Protection = UNPROTECTED,
+        trusted: dict[Trusted, Path] | None = None,
+    ) -> None:
         self.release = release
+        self.protection = protection
+        self.trusted = trusted or {}
         self.folder = folder
         self.python = environment_python(release)
         self.row = find(release)
@@ -150,19 +172,30 @@ class Federation:
 
     def superlink(self) -> None:
         """Start the SuperLink, on the same ports and database if it ran before; return when it answers."""
-        program = self.row.contract.superlink(self.row.minor)
+        program = self.row.contract.superlink(self.row.minor, self.protection)
         self._start("superlink", program)
         for port in program.ports:
             self._wait_for_port(self._port("superlink", port.name))
 
     def serverapps(self) -> None:
         """Start the SuperExec that runs ServerApps."""
-        self._start("serverapps", self.row.contract.serverapp_superexec(self.row.minor, superlink="superlink"))
+        contract, minor = self.row.contract, self.row.minor
+        self._start("serverapps", contract.serverapp_superexec(minor, self.protection, superlink="superlink"))
 
-    def supernode(self) -> None:
-        """Start a SuperNode."""
+    def supernode(self, name: str = "supernode", *options: str) -> None:
+        """Start a SuperNode, with more options at the end of its command line."""
         config = "partition-id=0 num-partitions=1"
-        self._start("supernode", self.row.contract.supernode(self.row.minor, superlink="superlink", node_config=config))
+        contract, minor = self.row.contract, self.row.minor
+        program = contract.supernode(minor, self.protection, superlink="superlink", node_config=config)
+        self._start(name, replace(program, arguments=(*program.arguments, *options)))
+
+    def ended(self, name: str) -> int | None:
+        """Return the exit status of a program; None while it runs."""
+        return self._processes[name].poll()
+
+    def log(self, name: str) -> str:
+        """Return what a program has said."""
+        return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def kill(self, name: str) -> None:
         """Kill a program as the kernel does when memory runs out."""
@@ -209,8 +242,8 @@ class Federation:
                 return str(self.folder / name)
             case ResultsFolder():
                 return str(self.results)
-            case TrustFile():
-                raise AssertionError("what is started by hand here is not protected")
+            case TrustFile(what):
+                return str(self.trusted[what])
             case _:
                 return value
 
@@ -246,10 +279,14 @@ class RefusalError(Exception):
 class Client:
     """A control client, talked to from a test."""
 
-    def __init__(self, release: str, address: str, *, home: Path, database: Path | None = None) -> None:
+    def __init__(
+        self, release: str, address: str, *, home: Path, database: Path | None = None, authority: Path | None = None
+    ) -> None:
         arguments = ["--dialect", find(release).contract.dialect, "--address", address]
         if database is not None:
             arguments += ["--database", str(database)]
+        if authority is not None:
+            arguments += ["--root-certificates", str(authority)]
         self.process = subprocess.Popen(
             [environment_python(release), "-u", CLIENT, *arguments],
             env=environment(home),

@@ -46,6 +46,14 @@ def stream(text: str) -> dict[str, Object]:
     return by_name(list(yaml.safe_load_all(text)))
 
 
+@LAYOUTS
+def test_tls_is_refused_while_it_is_not_there(file: Callable[..., Path], layout: str, say: Say) -> None:  # noqa: F811
+    path = file(SMALL + "  security: {tls: {mode: Auto}}\n", layout)
+    status, said = say("render", "--file", str(path))
+    assert status == 2
+    assert "spec.security: TLS and the identity of SuperNodes are there for the local runtime only so far" in said
+
+
 # The stream.
 
 

@@ -9,7 +9,17 @@ import pytest
 
 from flowerbed.errors import StateError
 from flowerbed.flower.contract import Port
-from flowerbed.flower.values import Address, DataFile, HomeFolder, Listen, ListenHost, ListenPort, ResultsFolder
+from flowerbed.flower.values import (
+    Address,
+    DataFile,
+    HomeFolder,
+    Listen,
+    ListenHost,
+    ListenPort,
+    ResultsFolder,
+    Trusted,
+    TrustFile,
+)
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.plan import Plan, PlannedUnit, common_environment, resolve
 from flowerbed.topology.model import SUPERLINK, Component, Role, Topology, Unit
@@ -76,8 +86,44 @@ def test_another_shell_is_no_change_and_another_setting_is() -> None:
     assert [unit.fingerprint == old for unit, old in zip(after, before, strict=True)] == [True, False]
 
 
+def test_what_is_trusted_is_a_path_and_only_the_superlink_starts_again_for_another_certificate() -> None:
+    trusted = tuple(TrustFile(what) for what in Trusted)
+    superlink = replace(SUPERLINK_COMPONENT, arguments=trusted)
+    site = replace(SUPERNODE, arguments=trusted)
+    topology = Topology("test", (Unit(SUPERLINK, (superlink,)), Unit("site-0", (site,))))
+
+    def planned(version: str) -> list[PlannedUnit]:
+        return resolve(
+            topology,
+            PORTS,
+            FOLDER,
+            minor="1.41",
+            executables=Path("/env/bin"),
+            environment={},
+            trust_version=version,
+            admitted=True,
+        )
+
+    one, two = planned("1"), planned("2")
+    assert one[1].components[0].argv[1:] == [
+        "/state/trust/ca.crt",
+        "/state/trust/superlink.crt",
+        "/state/trust/superlink.key",
+        "/state/trust/loopback.crt",
+        "/state/trust/loopback.key",
+        "/state/trust/superexec.secret",
+        "/state/trust/nodes.csv",
+        "/state/trust/nodes/site-0",
+        "/state/trust/nodes/site-0.pub",
+    ]
+    assert one[1].components[0].env["FLOWERBED_WAIT_FOR_FILE"] == "/state/admitted/site-0"
+    assert [a.fingerprint == b.fingerprint for a, b in zip(one, two, strict=True)] == [False, True]
+
+
 def test_a_plan_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    plan = Plan("test", "1.41.0", "/env", ["python", "client.py"], {"A": "b"}, "taken", "replied", "lost", units())
+    plan = Plan(
+        "test", "1.41.0", "/env", ["python", "client.py"], {"A": "b"}, "taken", "replied", "lost", units(), "listed"
+    )
     plan.write(tmp_path / "plan.json")
     assert Plan.read(tmp_path / "plan.json") == plan
     assert (plan.minor, plan.ports, plan.count(Role.SUPERNODE)) == ("1.41", PORTS, 1)

@@ -84,8 +84,12 @@ def test_what_is_said_is_kept() -> None:
 @pytest.mark.parametrize(
     ("spec", "problem"),
     [
-        (POOL + "security: {tls: {mode: ^Enabled}}", 'spec.security.tls.mode: wanted Disabled, found "Enabled" (write Disabled)'),
-        (POOL + "security: {nodeAuth: ^true}", "spec.security.nodeAuth: SuperNodes cannot be made to prove who they are yet (write nodeAuth: false)"),
+        (POOL + "security: {tls: {mode: ^Enabled}}", 'spec.security.tls.mode: wanted Auto or Disabled, found "Enabled" (write Disabled)'),
+        (POOL + "security: {nodeAuth: ^true}", "spec.security.nodeAuth: a SuperNode proves who it is over TLS only (write tls: {mode: Auto} too)"),
+        (POOL + "security: {nodeAuth: ^true, tls: {mode: Disabled}}", "spec.security.nodeAuth: a SuperNode proves who it is over TLS only (write tls: {mode: Auto} too)"),
+        (POOL + "security: {tls: {externalNames: ^[a.example.org]}}", "spec.security.tls.externalNames: there is no certificate for them without TLS (write tls: {mode: Auto} too)"),
+        (POOL + "security: {tls: {mode: Auto, externalNames: [^a_b]}}", 'spec.security.tls.externalNames[0]: "a_b" is neither a host name nor an IP address (for example "fl.example.org")'),
+        (POOL + "security: {tls: {mode: Auto, externalNames: [^10.0.0.256]}}", 'spec.security.tls.externalNames[0]: "10.0.0.256" is neither a host name nor an IP address (for example "fl.example.org")'),
         (POOL + "security: {nodeAuth: ^1}", "spec.security.nodeAuth: wanted true or false, found the number 1"),
         (POOL + "app: {image: ^Example/App}", 'spec.app.image: "Example/App" is not an image\'s name (for example "ghcr.io/example/app:1.0" or "ghcr.io/example/app@sha256:…")'),
         (POOL + 'app: {image: ^""}', "spec.app.image: is empty"),

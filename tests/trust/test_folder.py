@@ -51,7 +51,7 @@ def test_everything_is_made_for_its_owner_only(trust: TrustFolder) -> None:
         make_nodes(trust, "site-0", "site-1")
     finally:
         os.umask(before)
-    made = {"nodes.csv", *SERVERS, *(f"nodes/site-{number}{end}" for number in (0, 1) for end in ("", ".pub"))}
+    made = {"nodes.csv", *SERVERS, *(f"nodes/site-{number}{end}" for number in (0, 1) for end in ("", ".pub", ".pem"))}
     assert set(contents(trust)) == made
     assert {stat.S_IMODE((trust.root / name).stat().st_mode) for name in made} == {0o600}
     assert {stat.S_IMODE(folder.stat().st_mode) for folder in (trust.root, trust.root / "nodes")} == {0o700}
@@ -205,27 +205,53 @@ def test_a_pipe_is_no_key_and_keeps_nobody_waiting(trust: TrustFolder) -> None:
         make(trust)
 
 
+def public(trust: TrustFolder, node: str) -> tuple[bytes, bytes]:
+    return trust.node_public_key(node).read_bytes(), trust.node_registered_key(node).read_bytes()
+
+
 def test_a_node_keeps_its_key_until_it_is_given_another(trust: TrustFolder) -> None:
     make_nodes(trust, "site-0", "site-1")
-    before = {node: trust.node_public(node) for node in ("site-0", "site-1")}
+    before = {node: public(trust, node) for node in ("site-0", "site-1")}
     trust.renew_node("site-0", random=secrets.token_bytes)
     make_nodes(trust, "site-0", "site-1")
-    assert trust.node_public("site-0") != before["site-0"]
-    assert trust.node_public("site-1") == before["site-1"]
+    assert public(trust, "site-0") != before["site-0"]
+    assert public(trust, "site-1") == before["site-1"]
+    assert not set(public(trust, "site-0")) & set(before["site-0"])
 
 
-def test_a_node_without_a_key_is_told(trust: TrustFolder) -> None:
-    with pytest.raises(TrustError, match=r"nodes/site-0: this SuperNode has no key"):
-        trust.node_public("site-0")
+def test_a_revoked_node_is_not_on_the_list_until_it_is_restored_with_another_key(trust: TrustFolder) -> None:
+    make_nodes(trust, "site-0", "site-1")
+    before = public(trust, "site-0")
+    trust.revoke_node("site-0")
+    make_nodes(trust, "site-0", "site-1")
+    assert trust.revoked("site-0").read_bytes() == before[1]
+    assert trust.node_list.read_bytes() == trust.node_public_key("site-1").read_bytes()
+    assert stat.S_IMODE(trust.all_revoked.stat().st_mode) == 0o700
+
+    trust.restore_node("site-0", random=secrets.token_bytes)
+    make_nodes(trust, "site-0", "site-1")
+    assert not trust.revoked("site-0").exists()
+    assert not set(public(trust, "site-0")) & set(before)
+    assert len(trust.node_list.read_text().split(",")) == 2
+
+
+def test_a_certificate_can_be_renewed_before_it_is_due(trust: TrustFolder) -> None:
+    make(trust)
+    before = contents(trust)
+    trust.make_servers("study", (), now=NOW, random=secrets.token_bytes, renew=True)
+    after = contents(trust)
+    assert {name for name in before if before[name] != after[name]} == {"superlink.crt", "superlink.key"}
+    whole(trust)
 
 
 def test_a_foreign_half_of_a_nodes_key_is_mended(trust: TrustFolder) -> None:
     make_nodes(trust, "site-0", "site-1")
     nodes = trust.root / "nodes"
-    right = (nodes / "site-0.pub").read_bytes()
-    (nodes / "site-0.pub").write_bytes((nodes / "site-1.pub").read_bytes())
+    right = contents(trust)
+    for end in (".pub", ".pem"):
+        (nodes / f"site-0{end}").write_bytes((nodes / f"site-1{end}").read_bytes())
     make_nodes(trust, "site-0", "site-1")
-    assert (nodes / "site-0.pub").read_bytes() == right
+    assert contents(trust) == right
 
 
 def test_a_full_or_forbidden_folder_is_told(trust: TrustFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,14 +288,14 @@ trust.make_nodes(["site-0"], random=secrets.token_bytes)
 """
 
 
-@pytest.mark.parametrize("writes", range(11))
+@pytest.mark.parametrize("writes", range(12))
 def test_killed_between_any_two_files_the_next_time_makes_it_whole(trust: TrustFolder, writes: int) -> None:
     done = subprocess.run([sys.executable, "-c", KILLED, str(trust.root), str(writes)], check=False)
-    assert done.returncode == (-signal.SIGKILL if writes < 10 else 0)
+    assert done.returncode == (-signal.SIGKILL if writes < 11 else 0)
     make(trust)
     make_nodes(trust, "site-0")
     whole(trust)
-    assert set(contents(trust)) == {"nodes.csv", "nodes/site-0", "nodes/site-0.pub", *SERVERS}
+    assert set(contents(trust)) == {"nodes.csv", "nodes/site-0", "nodes/site-0.pub", "nodes/site-0.pem", *SERVERS}
 
 
 def test_two_at_once_make_the_same(trust: TrustFolder) -> None:

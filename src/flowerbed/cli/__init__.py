@@ -36,6 +36,21 @@ ENVIRONMENT_COMMANDS = {
     "list": ("env:list_", "List Flower's environments in the cache."),
     "prune": ("env:prune", "Delete environments that nobody uses."),
 }
+TRUST_COMMANDS = {
+    "show": ("trust:show", "Show a federation's certificates."),
+    "rotate": ("trust:rotate", "Give the SuperLink a fresh certificate."),
+    "export": ("trust:export", "Print the certificate of the federation's authority."),
+}
+NODE_COMMANDS = {
+    "list": ("node:list_", "List the SuperNodes that have a key."),
+    "revoke": ("node:revoke", "Let a SuperNode join no more."),
+    "add": ("node:add", "Let a SuperNode that was revoked join again."),
+}
+GROUPS = {
+    "env": ("Look after Flower's environments.", ENVIRONMENT_COMMANDS),
+    "trust": ("Look after certificates, on this machine.", TRUST_COMMANDS),
+    "node": ("Look after the identity of SuperNodes, on this machine.", NODE_COMMANDS),
+}
 
 
 def app(called: str | None = None) -> App:
@@ -51,15 +66,16 @@ def app(called: str | None = None) -> App:
         help="One typed file describes a Flower federation; one set of verbs runs it for real.",
         help_epilogue=EPILOGUE,
         version=__version__,
-        help_format="markdown" if called in (*COMMANDS, "env") else "plaintext",  # Markdown costs half of the start
+        help_format="markdown" if called in (*COMMANDS, *GROUPS) else "plaintext",  # Markdown costs half of the start
         result_action="return_value",
     )
     for name, (target, help_line) in COMMANDS.items():
         door.command(f"flowerbed.cli.{target}", name=name, help=None if name == called else help_line)
-    environments = App(name="env", help="Look after Flower's environments.")
-    for name, (target, help_line) in ENVIRONMENT_COMMANDS.items():
-        environments.command(f"flowerbed.cli.{target}", name=name, help=help_line)
-    door.command(environments)
+    for group, (about, commands) in GROUPS.items():
+        inner = App(name=group, help=about)
+        for name, (target, help_line) in commands.items():
+            inner.command(f"flowerbed.cli.{target}", name=name, help=help_line)
+        door.command(inner)
     return door
 
 

@@ -40,6 +40,13 @@ WAIT_FOR = "FLOWERBED_WAIT_FOR"
 WAIT_FOR_FILE = "FLOWERBED_WAIT_FOR_FILE"
 """Tells the launcher which file says that the SuperLink has answered a first request."""
 
+TRUST_VERSION = "FLOWERBED_TRUST"
+"""Changes when the SuperLink has to be started again to know what is new of certificates and keys."""
+
+LISTED = "listed"
+REGISTERED = "registered"
+"""How a SuperLink knows which SuperNodes may join: by the list that it reads when it starts, or by registration."""
+
 Ports = dict[str, dict[str, int]]
 """Component name → port name → number."""
 
@@ -129,6 +136,8 @@ class Plan:
         expressions).
     units : list of PlannedUnit
         In the order of the topology.
+    admission : str
+        `LISTED` or `REGISTERED`; empty where any SuperNode may join.
     """
 
     federation: str
@@ -140,6 +149,7 @@ class Plan:
     replied: str
     lost: str
     units: list[PlannedUnit] = field(default_factory=list)
+    admission: str = ""
 
     def components(self) -> list[PlannedComponent]:
         """Return every component, in the order of the units."""
@@ -216,6 +226,8 @@ def resolve(
     minor: str,
     executables: Path,
     environment: dict[str, str],
+    trust_version: str = "",
+    admitted: bool = False,
 ) -> list[PlannedUnit]:
     """Return the topology's units with every place filled in.
 
@@ -233,28 +245,43 @@ def resolve(
         The folder with the programs (launchers that wait for what a program dials).
     environment : dict of str to str
         What every program gets, from `common_environment`.
+    trust_version : str
+        Changes when the SuperLink has to be started again to know what is new of certificates and keys.
+    admitted : bool
+        Whether a SuperNode has to wait until the SuperLink was told of its key.
     """
-    return [
-        PlannedUnit(
-            unit.name,
-            [_component(component, ports, folder, minor, executables, environment) for component in unit.components],
-        )
-        for unit in topology.units
-    ]
+
+    def own(component: Component) -> dict[str, str]:
+        found = {}
+        if component.role is Role.SUPERLINK and trust_version:
+            found[TRUST_VERSION] = trust_version
+        if any(peer == SUPERLINK for peer, _ in component.dials):
+            told = admitted and component.role is Role.SUPERNODE  # which is after the SuperLink has answered
+            found[WAIT_FOR_FILE] = str(folder.admitted(component.name) if told else folder.superlink_answered)
+        return found
+
+    def planned(component: Component) -> PlannedComponent:
+        return _component(component, ports, folder, minor, executables, environment, own(component))
+
+    return [PlannedUnit(unit.name, [planned(component) for component in unit.components]) for unit in topology.units]
 
 
 def _component(
-    component: Component, ports: Ports, folder: StateFolder, minor: str, executables: Path, environment: dict[str, str]
+    component: Component,
+    ports: Ports,
+    folder: StateFolder,
+    minor: str,
+    executables: Path,
+    environment: dict[str, str],
+    extra: dict[str, str],
 ) -> PlannedComponent:
     def text(value: Value) -> str:
         return _text(value, component, ports, folder, minor)
 
     dials = [f"{LOOPBACK}:{ports[peer][port]}" for peer, port in component.dials]
-    own = {name: text(value) for name, value in component.environment.items()}
+    own = {name: text(value) for name, value in component.environment.items()} | extra
     if dials:
         own[WAIT_FOR] = ",".join(dials)
-    if any(peer == SUPERLINK for peer, _ in component.dials):
-        own[WAIT_FOR_FILE] = str(folder.superlink_answered)
     return PlannedComponent(
         name=component.name,
         role=component.role.value,

@@ -6,7 +6,7 @@ Gather (the app, the environment), decide (release, topology, ports), and return
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flowerbed.environments.asking import request
 from flowerbed.environments.cache import write_durably
@@ -15,12 +15,12 @@ from flowerbed.environments.model import Environment
 from flowerbed.environments.python import choose_python
 from flowerbed.errors import ReleaseError, UsageError
 from flowerbed.flower import inside
-from flowerbed.flower.contract import DATABASE
+from flowerbed.flower.contract import DATABASE, ReleaseContract
 from flowerbed.flower.releases import Row, choose_locked
 from flowerbed.local import ports
 from flowerbed.local.checking import check
 from flowerbed.local.layout import StateFolder
-from flowerbed.local.plan import Plan, Ports, common_environment, resolve
+from flowerbed.local.plan import LISTED, REGISTERED, Plan, Ports, common_environment, resolve
 from flowerbed.local.runtime import LocalRuntime
 from flowerbed.local.source import Progress, Source
 from flowerbed.spec.app import AppManifest, check_run_config
@@ -29,7 +29,9 @@ from flowerbed.spec.lock import Lock, lock_at
 from flowerbed.spec.run_config import parse_config_arguments
 from flowerbed.spec.values import duration_seconds
 from flowerbed.topology.build import build
-from flowerbed.topology.model import SUPERLINK, Topology
+from flowerbed.topology.build import protection as protection_of
+from flowerbed.topology.model import SUPERLINK, Component, Topology
+from flowerbed.trust.layout import CA
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def prepare(
     check_run_config(source.manifest, run_config)
     limit = federation.spec.run.timeout_seconds if timeout is None else _seconds(timeout)
     row = _release(source, flower)
-    topology = build(federation, row.contract, row.minor)
+    topology = _without_revoked(build(federation, row.contract, row.minor), source)
     _check_size(source, row)
     _check_ports(source, topology)
     source.folder.create()
@@ -179,7 +181,18 @@ def _plan(source: Source, row: Row, environment: Environment, topology: Topology
     contract = row.contract
     control = f"{ports.LOOPBACK}:{numbers[SUPERLINK][contract.control_port()]}"
     minor = str(row.minor)
-    units = resolve(topology, numbers, folder, minor=minor, executables=environment.launcher_bin, environment=common)
+    protection = protection_of(source.federation)
+    admission = _admission(contract) if protection.node_auth else ""
+    units = resolve(
+        topology,
+        numbers,
+        folder,
+        minor=minor,
+        executables=environment.launcher_bin,
+        environment=common,
+        trust_version=_trust(source, topology, admission) if protection.tls else "",
+        admitted=bool(admission),
+    )
     database = folder.data(SUPERLINK, minor) / DATABASE.name
     return Plan(
         federation=topology.federation,
@@ -188,13 +201,40 @@ def _plan(source: Source, row: Row, environment: Environment, topology: Topology
         client=[
             *(str(environment.python), "-u", str(inside.CLIENT)),
             *("--dialect", contract.dialect, "--address", control, "--database", str(database)),
+            *(("--root-certificates", str(folder.trust.certificate(CA))) if protection.tls else ()),
         ],
         client_env=common | {"FLWR_HOME": str(folder.home("control-client")), "FLWR_TELEMETRY_ENABLED": "0"},
         taken=contract.work_marks.taken,
         replied=contract.work_marks.replied,
         lost=contract.work_marks.lost,
+        admission=admission,
         units=units,
     )
+
+
+def _without_revoked(topology: Topology, source: Source) -> Topology:
+    """Return the topology without SuperNodes that `node revoke` was said of, and without their SuperExecs."""
+    trust = source.folder.trust
+    revoked = {component.name for component in topology.supernodes if trust.revoked(component.name).exists()}
+    if not (revoked and source.federation.spec.security.node_auth):
+        return topology
+
+    def needs_one(component: Component) -> bool:
+        return component.name in revoked or any(peer in revoked for peer, _ in component.dials)
+
+    kept = [unit for unit in topology.units if not any(map(needs_one, unit.components))]
+    return replace(topology, units=tuple(kept))
+
+
+def _admission(contract: ReleaseContract) -> str:
+    return REGISTERED if contract.registers_nodes else LISTED
+
+
+def _trust(source: Source, topology: Topology, admission: str) -> str:
+    from flowerbed.local import trusting  # cryptography takes a moment to import, and not every federation needs it
+
+    nodes = [component.name for component in topology.supernodes] if admission else []
+    return trusting.make(source.federation, nodes, source.folder, listed=admission == LISTED)
 
 
 def _ports(source: Source, topology: Topology) -> Ports:

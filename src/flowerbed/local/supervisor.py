@@ -27,6 +27,7 @@ from flowerbed.environments.environment import hold
 from flowerbed.errors import FlowerbedError
 from flowerbed.flower.inside.wedge import Marks
 from flowerbed.local import logs
+from flowerbed.local.admission import Admissions
 from flowerbed.local.backoff import Backoff
 from flowerbed.local.client import ClientError, ControlClient
 from flowerbed.local.follow import Followers
@@ -62,6 +63,7 @@ class Supervisor:
         self.runners: dict[str, UnitRunner] = {}
         self.client = self._new_client()
         self.followers = Followers(self)
+        self._admissions = Admissions(self)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._bell = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -93,6 +95,7 @@ class Supervisor:
                 asyncio.create_task(_keep_at(work))
                 for work in (self._observe, self._serve_requests, self._watch_work, self._keep_client, self._trim_logs)
             ]
+            background.append(asyncio.create_task(self._admissions.dismiss_all()))
             await self._stopping.wait()
             for task in background:
                 task.cancel()
@@ -104,6 +107,7 @@ class Supervisor:
         self.store.set_facts(state="stopping")
         self.report("supervisor", self.plan.federation, "stopping")
         self.followers.close("the federation was taken down")
+        self._admissions.close()
         self.client.close()  # first: an idle connection keeps a SuperLink from ending
         superlink = [runner for runner in self.runners.values() if runner.has(Role.SUPERLINK)]
         others = [runner for runner in self.runners.values() if runner not in superlink]
@@ -135,7 +139,14 @@ class Supervisor:
     def _start_unit(self, unit: PlannedUnit) -> None:
         if unit.name == SUPERLINK:
             self.folder.superlink_answered.unlink(missing_ok=True)
-        runner = UnitRunner(unit, self.folder, minor=self.plan.minor, report=self.report, on_end=self._on_unit_end)
+        runner = UnitRunner(
+            unit,
+            self.folder,
+            minor=self.plan.minor,
+            report=self.report,
+            on_start=self._on_unit_start,
+            on_end=self._on_unit_end,
+        )
         self.runners[unit.name] = runner
         self._tasks[unit.name] = asyncio.create_task(runner.keep_running())
 
@@ -143,6 +154,11 @@ class Supervisor:
         runner, task = self.runners.pop(name), self._tasks.pop(name)
         await runner.stop()
         task.cancel()
+
+    def _on_unit_start(self, unit: PlannedUnit) -> None:
+        for component in unit.components:
+            if component.role == Role.SUPERNODE.value:
+                self._admissions.begin(component.name)
 
     def _on_unit_end(self, name: str) -> None:
         self._look_again.set()
@@ -271,6 +287,10 @@ class Supervisor:
                 return {"changed": await self.apply()}
             case "submit":
                 return {"flower_id": await self.followers.submit(payload["run"], payload["app"])}
+            case "nodes":
+                return {"nodes": await self.client.ask("nodes")}
+            case "dismiss":
+                return {"dismissed": await self._admissions.dismiss(payload["node"])}
             case "stop":
                 return {"stopped": await self.followers.stop(payload["run"])}
             case _:

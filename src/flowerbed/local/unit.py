@@ -40,12 +40,21 @@ class UnitRunner:
         The minor Flower release.
     report : callable
         Takes events.
+    on_start : callable
+        Called with the unit each time that it is about to be started.
     on_end : callable
         Called with the unit's name each time that it ended without being asked to.
     """
 
     def __init__(
-        self, unit: PlannedUnit, folder: StateFolder, *, minor: str, report: Report, on_end: Callable[[str], None]
+        self,
+        unit: PlannedUnit,
+        folder: StateFolder,
+        *,
+        minor: str,
+        report: Report,
+        on_start: Callable[[PlannedUnit], None],
+        on_end: Callable[[str], None],
     ) -> None:
         self.unit = unit
         self._minor = minor
@@ -56,6 +65,7 @@ class UnitRunner:
         self.note = ""
         self._folder = folder
         self._report = report
+        self._on_start = on_start
         self._on_end = on_end
         self._ended = asyncio.Event()
         self._cause = ""
@@ -157,6 +167,7 @@ class UnitRunner:
         self.note = ""
         self.settled.clear()
         self._started_at = time.monotonic()
+        self._on_start(self.unit)
         for component in self.unit.components:
             home = self._folder.home(component.name)
             for needed in (home, self._folder.data(component.name, self._minor)):

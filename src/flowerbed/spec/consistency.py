@@ -57,6 +57,7 @@ def inconsistencies(data: object) -> Iterator[Finding]:
                 "shorten either name",
             )
     yield from _quickstart_names(data)
+    yield from _security(data)
     yield from _images(data)
     yield from _ports(data)
     yield from _resources(data, ("spec", "superlink"))
@@ -119,6 +120,17 @@ def _gpus(data: object, path: Path) -> Iterator[Finding]:
                 f"is said by {dotted(path)}.gpus already",
                 "keep one of the two",
             )
+
+
+def _security(data: object) -> Iterator[Finding]:
+    security: Path = ("spec", "security")
+    if _get(data, *security, "tls", "mode") not in (None, "Disabled"):
+        return
+    hint = "write tls: {mode: Auto} too"
+    if _get(data, *security, "nodeAuth") is True:
+        yield Finding((*security, "nodeAuth"), "a SuperNode proves who it is over TLS only", hint)
+    if _length(_get(data, *security, "tls", "externalNames")):
+        yield Finding((*security, "tls", "externalNames"), "there is no certificate for them without TLS", hint)
 
 
 def _images(data: object) -> Iterator[Finding]:

@@ -187,6 +187,7 @@ class PullPolicy(StrEnum):
 class TlsMode(StrEnum):
     """How connections between Flower's programs are protected."""
 
+    AUTO = "Auto"
     DISABLED = "Disabled"
 
 

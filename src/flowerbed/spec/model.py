@@ -32,9 +32,9 @@ from flowerbed.spec.values import (
     Duration,
     Environment,
     FlowerRelease,
+    HostName,
     Name,
     Namespace,
-    NodeAuth,
     NodeConfig,
     ObjectLabels,
     PoolName,
@@ -187,7 +187,11 @@ class Tls(Section):
     """TLS between Flower's programs."""
 
     mode: Annotated[TlsMode, Field(strict=False)] = TlsMode.DISABLED
-    """Disabled: none; the only choice so far."""
+    """Auto: a certificate authority of the federation's own, and certificates that are renewed by themselves; the local
+    runtime only so far. Disabled: none."""
+
+    external_names: Annotated[tuple[HostName, ...], Field(strict=False)] = ()
+    """More host names and IP addresses of the SuperLink, for its certificate."""
 
 
 class Security(Section):
@@ -196,8 +200,8 @@ class Security(Section):
     tls: Tls = Tls()
     """TLS between Flower's programs."""
 
-    node_auth: NodeAuth = False
-    """Whether SuperNodes must prove who they are; only false so far."""
+    node_auth: bool = False
+    """Whether only SuperNodes with a key of the federation's may join; needs TLS, and the local runtime so far."""
 
     network_policies: Annotated[Switch, Field(strict=False)] | None = None
     """Whether NetworkPolicies keep everyone away who has no business there; Kubernetes only, and for layout: Colocated,

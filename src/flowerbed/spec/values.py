@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from ipaddress import ip_address
 from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
@@ -30,6 +31,7 @@ _OBJECT_LABEL_PREFIX = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 LABEL_VALUE_PATTERN = f"^({_OBJECT_LABEL_NAME.pattern})?$"
 LABEL_KEY_PATTERN = f"^({_OBJECT_LABEL_PREFIX.pattern}/)?{_OBJECT_LABEL_NAME.pattern}$"
 
+_HOST_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 _RELEASE = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}(\.[0-9]{1,4})?")
 _PYTHON = re.compile(r"3\.[0-9]{1,2}")
 _DURATION = re.compile(r"(?=[0-9])(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
@@ -173,10 +175,18 @@ def _environment_name(text: str) -> str:
     return text
 
 
-def _node_auth(value: object) -> object:
-    if value is True:
-        raise fault("SuperNodes cannot be made to prove who they are yet", "write nodeAuth: false")
-    return value
+def _is_host(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return len(text) <= 253 and _HOST_NAME.fullmatch(text) is not None and not text.rpartition(".")[2].isdigit()
+    return True
+
+
+def _host(text: str) -> str:
+    if not _is_host(text):
+        raise fault(f"{found(text)} is neither a host name nor an IP address", 'for example "fl.example.org"')
+    return text
 
 
 def label_key(text: str) -> str:
@@ -229,7 +239,7 @@ Duration: TypeAlias = Annotated[
     _text_schema(re.compile(r"(?=.*[1-9])([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?")),
 ]
 
-NodeAuth: TypeAlias = Annotated[bool, AfterValidator(_node_auth), WithJsonSchema({"type": "boolean", "const": False})]
+HostName: TypeAlias = Annotated[str, AfterValidator(_host)]
 
 ConfigKey: TypeAlias = Annotated[str, AfterValidator(_config_key)]
 NodeConfigKey: TypeAlias = Annotated[str, AfterValidator(_node_config_key)]

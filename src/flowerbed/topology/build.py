@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
-from flowerbed.flower.contract import Program, ReleaseContract
+from flowerbed.flower.contract import Program, Protection, ReleaseContract
 from flowerbed.flower.release import Minor
 from flowerbed.flower.values import Address
+from flowerbed.spec.kubernetes import TlsMode
 from flowerbed.spec.model import Federation, Layout, SuperNodePool
 from flowerbed.spec.run_config import ConfigValue
 from flowerbed.topology.model import PARTITION_ID, SUPERLINK, Component, Pool, Role, Topology, Unit
@@ -37,11 +38,11 @@ def build(federation: Federation, contract: ReleaseContract, minor: Minor) -> To
 
 def server_units(federation: Federation, contract: ReleaseContract, minor: Minor) -> tuple[Unit, Unit]:
     """Return the units of the server's side: the SuperLink's and that of the ServerApp's SuperExec."""
-    superlink = _component(SUPERLINK, Role.SUPERLINK, contract.superlink(minor))
+    superlink = _component(SUPERLINK, Role.SUPERLINK, contract.superlink(minor, protection(federation)))
     serverapp = _component(
         SERVERAPP_SUPEREXEC,
         Role.SERVERAPP_SUPEREXEC,
-        contract.serverapp_superexec(minor, superlink=SUPERLINK),
+        contract.serverapp_superexec(minor, protection(federation), superlink=SUPERLINK),
         env=federation.spec.serverapp.env,
     )
     return Unit(SUPERLINK, (superlink,)), Unit(SERVERAPP_SUPEREXEC, (serverapp,), after=(SUPERLINK,))
@@ -62,6 +63,12 @@ def pools(federation: Federation, contract: ReleaseContract, minor: Minor) -> tu
     return tuple(found)
 
 
+def protection(federation: Federation) -> Protection:
+    """Return what the file says of how programs protect themselves."""
+    security = federation.spec.security
+    return Protection(tls=security.tls.mode is not TlsMode.DISABLED, node_auth=security.node_auth)
+
+
 def node_config_argument(config: dict[str, ConfigValue]) -> str:
     """Return a node config as ``--node-config`` takes it: TOML pairs separated by spaces."""
     return " ".join(f"{key}={_toml(value)}" for key, value in config.items())
@@ -80,13 +87,13 @@ def _supernode_units(
     supernode = _component(
         name,
         Role.SUPERNODE,
-        contract.supernode(minor, superlink=SUPERLINK, node_config=config),
+        contract.supernode(minor, protection(federation), superlink=SUPERLINK, node_config=config),
         env=pool.env,
     )
     superexec = _component(
         f"{name}-superexec",
         Role.CLIENTAPP_SUPEREXEC,
-        contract.clientapp_superexec(minor, supernode=name),
+        contract.clientapp_superexec(minor, protection(federation), supernode=name),
         env=pool.env,
     )
     if federation.spec.layout is Layout.COLOCATED:

@@ -22,7 +22,9 @@ from flowerbed.trust.layout import CA, LOOPBACK_SERVER, SUPERLINK, TrustLayout
 class TrustFolder(TrustLayout):
     """A federation's trust, and how it is made."""
 
-    def make_servers(self, federation: str, names: Sequence[str], *, now: datetime, random: Random) -> Described:
+    def make_servers(
+        self, federation: str, names: Sequence[str], *, now: datetime, random: Random, renew: bool = False
+    ) -> Described:
         """Make what TLS and SuperExecs need, as far as it is missing or due; return the SuperLink's certificate.
 
         Parameters
@@ -35,6 +37,8 @@ class TrustFolder(TrustLayout):
             The time, in UTC.
         random : callable
             Gives random bytes.
+        renew : bool
+            Make another certificate for the SuperLink, also if the one that is there is good.
 
         Raises
         ------
@@ -45,7 +49,7 @@ class TrustFolder(TrustLayout):
             authority = self._authority(federation, now, random)
             wanted = tuple(dict.fromkeys([*LOOPBACK, *names]))
             until = now + timedelta(days=SERVER_DAYS)
-            leaf = self._server(SUPERLINK, authority, wanted, now, until, random)
+            leaf = self._server(SUPERLINK, authority, wanted, now, until, random, renew=renew)
             self._server(LOOPBACK_SERVER, authority, LOOPBACK, now, None, random)
             if not files.read(self.secret):
                 files.write(self.secret, random(keys.SECRET_BYTES))
@@ -53,6 +57,8 @@ class TrustFolder(TrustLayout):
 
     def make_nodes(self, nodes: Sequence[str], *, random: Random) -> None:
         """Make a key for each SuperNode that has none, and the list of those that may join.
+
+        Who was revoked is in neither.
 
         Raises
         ------
@@ -63,6 +69,8 @@ class TrustFolder(TrustLayout):
             files.make_folder(self.nodes)
             lines = []
             for node in nodes:
+                if self.revoked(node).exists():
+                    continue
                 private = files.read(self.node_key(node))
                 if private is None:
                     private = keys.new_node_key(random)
@@ -77,26 +85,28 @@ class TrustFolder(TrustLayout):
             files.write(self.node_key(node), private)
             self._write_public(node, private)
 
-    def node_public(self, node: str) -> bytes:
-        """Return the public half of a SuperNode's key, as a SuperLink keeps it.
+    def revoke_node(self, node: str) -> None:
+        """Note that a SuperNode may join no more."""
+        with self._alone():
+            key = files.read(self.node_registered_key(node))
+            files.make_folder(self.all_revoked)
+            files.write(self.revoked(node), key or b"")
 
-        Raises
-        ------
-        TrustError
-            If there is no key, or it cannot be used.
-        """
-        path = self.node_key(node)
-        private = files.read(path)
-        if private is None:
-            raise TrustError("this SuperNode has no key", where=str(path), hint="`flowerbed up` makes one.")
-        return keys.public_pem(private, str(path))
+    def restore_node(self, node: str, *, random: Random) -> None:
+        """Let a SuperNode join again, under a fresh key."""
+        self.renew_node(node, random=random)
+        self.revoked(node).unlink(missing_ok=True)
 
     def _write_public(self, node: str, private: bytes) -> bytes:
-        path = self.node_key(node)
-        line = keys.public_line(private, str(path))
-        public = self.node_public_key(node)
-        if files.read(public) != line + b"\n":
-            files.write(public, line + b"\n")
+        where = str(self.node_key(node))
+        line = keys.public_line(private, where)
+        forms = (
+            (self.node_public_key(node), line + b"\n"),
+            (self.node_registered_key(node), keys.public_pem(private, where)),
+        )
+        for path, content in forms:
+            if files.read(path) != content:
+                files.write(path, content)
         return line
 
     def _authority(self, federation: str, now: datetime, random: Random) -> Issued:
@@ -126,10 +136,12 @@ class TrustFolder(TrustLayout):
         now: datetime,
         until: datetime | None,
         random: Random,
+        *,
+        renew: bool = False,
     ) -> Described:
         there = self._read(name)
         path = str(self.certificate(name))
-        if there is not None:
+        if there is not None and not renew:
             said = certificates.describe(there.certificate, path)
             whole = certificates.belong_together(there, str(self.key(name)))
             ours = certificates.signed_by(there.certificate, authority.certificate, path)
@@ -159,7 +171,7 @@ class TrustFolder(TrustLayout):
         descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            for folder in (self.root, self.nodes):
+            for folder in (self.root, self.nodes, self.all_revoked):
                 files.clear_away_halves(folder)
             yield
         finally:

@@ -8,7 +8,8 @@
     ├── loopback.crt, .key          that of SuperNodes' own API, for this machine only
     ├── superexec.secret            what SuperExecs sign with
     ├── nodes.csv                   public keys of the SuperNodes that may join, for Flower 1.22
-    └── nodes/NAME, NAME.pub        each SuperNode's key
+    ├── nodes/NAME, .pub, .pem      each SuperNode's key: private, public, and public as a SuperLink is told of it
+    └── revoked/NAME                the public key of a SuperNode that may join no more
 
 Apart from `folder`, because whoever only names files needs no cryptography, which takes 22 MB of memory.
 """
@@ -65,3 +66,16 @@ class TrustLayout:
     def node_public_key(self, node: str) -> Path:
         """Return where the public half of a SuperNode's key is."""
         return self.nodes / f"{node}.pub"
+
+    def node_registered_key(self, node: str) -> Path:
+        """Return where the public half is as a SuperLink is told of it."""
+        return self.nodes / f"{node}.pem"
+
+    @property
+    def all_revoked(self) -> Path:
+        """The folder with what is known of SuperNodes that may join no more."""
+        return self.root / "revoked"
+
+    def revoked(self, node: str) -> Path:
+        """Return what exists while a SuperNode may not join: the key that it had, as a SuperLink is told of it."""
+        return self.all_revoked / node

@@ -2,7 +2,8 @@
 
 ::
 
-    ENV/bin/python -u client.py --dialect {grpc122|grpc|http} --address HOST:PORT [--database FILE] [--expire-nodes]
+    ENV/bin/python -u client.py --dialect {grpc122|grpc|http} --address HOST:PORT [--root-certificates FILE]
+                                [--database FILE] [--expire-nodes]
 
 It reads a JSON object per line from standard input and writes one per line to standard output; it ends when
 standard input does. It never dies of an error. A request is ``{"id": N, "op": …, …}``; its answer, in whatever
@@ -13,7 +14,9 @@ order answers are ready, ``{"id": N, "ok": true, "result": …}`` or
 Op       Arguments                Result
 ======== ======================== ==================================================================================
 hello                             ``flwr`` and ``python``, once Flower is imported
-nodes                             ``id`` and ``online`` of each registered SuperNode
+nodes                             ``id``, ``online`` and ``key`` (public, in PEM) of each registered SuperNode
+admit    ``key``, ``replaces``    nothing; a SuperNode with that key may join, and none with the one that it replaces
+dismiss  ``key``                  ``dismissed``; no SuperNode with that key may join, or stay
 submit   ``app``, ``config``      ``run``, ``fab_hash``, ``fab_id``, ``fab_version``, ``fab_files``, ``fab_size``
 runs     ``run`` (or all)         ``run``, ``status``, ``sub``, ``details``, ``pending_at``, ``starting_at``, …
 stop     ``run``                  ``stopped``
@@ -219,6 +222,8 @@ class Client:
         self._ops: dict[str, Callable[[dict[str, Any]], Any]] = {
             "hello": self._hello,
             "nodes": lambda _: self._control.result().nodes(),
+            "admit": self._admit,
+            "dismiss": lambda request: {"dismissed": self._control.result().dismiss(str(request["key"]))},
             "submit": self._submit,
             "runs": lambda request: self._control.result().runs(_run_id(request) if request.get("run") else None),
             "stop": self._stop,
@@ -258,6 +263,10 @@ class Client:
     def _hello(self, _: dict[str, Any]) -> dict[str, str]:
         self._control.result()
         return {"flwr": metadata.version("flwr"), "python": platform.python_version()}
+
+    def _admit(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._control.result().admit(str(request["key"]), request.get("replaces"))
+        return {}
 
     def _submit(self, request: dict[str, Any]) -> dict[str, Any]:
         return submit(self._control.result(), Path(str(request["app"])), dict(request.get("config") or {}))
@@ -301,6 +310,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Speaks Flower's Control API for Flowerbed.")
     parser.add_argument("--dialect", choices=["grpc122", "grpc", "http"], required=True)
     parser.add_argument("--address", required=True, metavar="HOST:PORT")
+    parser.add_argument("--root-certificates", type=Path, metavar="FILE", help="speak TLS, and trust these authorities")
     parser.add_argument("--database", type=Path)
     parser.add_argument("--expire-nodes", action="store_true", help="before the SuperLink starts: all are offline")
     arguments = parser.parse_args()
@@ -316,7 +326,12 @@ def main() -> None:
 
     def connect() -> inside_control.Control:
         import_module("flwr.common.serde")
-        return inside_control.connect(arguments.dialect, arguments.address, database=arguments.database)
+        return inside_control.connect(
+            arguments.dialect,
+            arguments.address,
+            database=arguments.database,
+            authority=arguments.root_certificates,
+        )
 
     client = Client(outbox, connect)
     for line in sys.stdin.buffer:

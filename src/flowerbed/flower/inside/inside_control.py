@@ -8,6 +8,9 @@ grpc     1.23 to 1.36 gRPC
 http     from 1.37    protobuf in HTTP POSTs; a stream is a 4-byte big-endian length before each message
 ======== ============ =============================================================================
 
+With a certificate authority to trust, either is spoken over TLS, and the SuperLink's certificate has to be for the name
+in its address.
+
 HTTP is spoken with the standard library: a connection per call, closed at once, because an idle one keeps a
 SuperLink from ending; and no proxy, whatever the environment says, because the SuperLink is ours.
 """
@@ -18,8 +21,10 @@ import http.client
 import json
 import socket
 import sqlite3
+import ssl
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -32,6 +37,8 @@ PRIVATE = {
     "flwr.proto.control_pb2:StreamLogsRequest": ">=1.22",
     "flwr.proto.control_pb2:ListRunsRequest": ">=1.22",
     "flwr.proto.control_pb2:ListNodesRequest": ">=1.23",
+    "flwr.proto.control_pb2:RegisterNodeRequest": ">=1.23",
+    "flwr.proto.control_pb2:UnregisterNodeRequest": ">=1.23",
     "flwr.proto.control_pb2_grpc:ControlStub": ">=1.22,<1.37",
     "flwr.common.serde:user_config_to_proto": ">=1.22",
     "flwr.supercore.constant:NOOP_FEDERATION": ">=1.24,<1.28",
@@ -44,6 +51,8 @@ HTTP_PATHS = {
     "StreamLogs": "/v1/control/stream-logs",
     "ListRuns": "/v1/control/list-runs",
     "ListNodes": "/v1/control/list-nodes",
+    "RegisterNode": "/v1/control/register-node",
+    "UnregisterNode": "/v1/control/unregister-node",
 }
 """Where each method is, from 1.37; ``flwr.supercore.control.control_http_client`` names them too."""
 
@@ -114,18 +123,61 @@ class Control:
         self._proto = import_module("flwr.proto.control_pb2")
 
     def nodes(self) -> list[dict[str, Any]]:
-        """Return the SuperNodes that are registered, and whether each is online."""
-        if not hasattr(self._proto, "ListNodesRequest"):
-            if self._database is None:
-                raise ControlError("unsupported", "this release cannot list SuperNodes, and no database was named")
+        """Return the SuperNodes that are registered: ``id``, ``online``, and the public ``key`` in PEM."""
+        if not self._registers:
             self._check_alive()  # the database outlives the SuperLink
-            return [{"id": node, "online": online} for node, online in nodes_in_database(self._database)]
+            return nodes_in_database(self._own_database)
         answer = self._wire.call("ListNodes", self._proto.ListNodesRequest())
         return [
-            {"id": str(node.node_id), "online": node.status == "online"}
+            {
+                "id": str(node.node_id),
+                "online": node.status == "online",
+                "key": node.public_key.decode("ascii", "replace"),
+            }
             for node in answer.nodes_info
             if node.status != "unregistered"
         ]
+
+    def admit(self, key: str, replaces: str | None) -> None:
+        """Let a SuperNode with a public key join from now on, and none with the key that it replaces.
+
+        A key that a SuperNode was killed with is free for the next one on 1.22. Later releases take it back once its
+        heartbeat is overdue, as the same node, and then wait for the replies that the killed one owed: hence a fresh
+        key each time.
+        """
+        if not self._registers:
+            self._check_alive()
+            admit_in_database(self._own_database, key)
+            return
+        known = {node["key"]: node["id"] for node in self.nodes()}
+        if replaces is not None and replaces != key and replaces in known:
+            self._unregister(known[replaces])
+        if key not in known:
+            self._wire.call("RegisterNode", self._proto.RegisterNodeRequest(public_key=key.encode()))
+
+    def dismiss(self, key: str) -> bool:
+        """Let no SuperNode with a public key in from now on; return whether one could get in."""
+        if not self._registers:
+            self._check_alive()
+            return dismiss_in_database(self._own_database, key)
+        node = next((node["id"] for node in self.nodes() if node["key"] == key), None)
+        if node is not None:
+            self._unregister(node)
+        return node is not None
+
+    def _unregister(self, node: str) -> None:
+        self._wire.call("UnregisterNode", self._proto.UnregisterNodeRequest(node_id=int(node)))
+
+    @property
+    def _registers(self) -> bool:
+        """Whether SuperNodes can be listed, registered and unregistered."""
+        return hasattr(self._proto, "ListNodesRequest")
+
+    @property
+    def _own_database(self) -> Path:
+        if self._database is None:
+            raise ControlError("unsupported", "this release cannot list SuperNodes, and no database was named")
+        return self._database
 
     def start_run(self, content: bytes, sha256: str, config: dict[str, Any]) -> str:
         """Start a run of a FAB; return its id."""
@@ -173,27 +225,29 @@ class Control:
             yield answer.log_output, answer.latest_timestamp
 
 
-def connect(dialect: str, address: str, *, database: Path | None = None) -> Control:
-    """Return the Control API at an address; nothing is sent yet."""
-    wire: Wire = HttpWire(address) if dialect == "http" else GrpcWire(address)
+def connect(dialect: str, address: str, *, database: Path | None = None, authority: Path | None = None) -> Control:
+    """Return the Control API at an address, over TLS if there is an authority to trust; nothing is sent yet."""
+    wire: Wire = HttpWire(address, authority) if dialect == "http" else GrpcWire(address, authority)
     return Control(wire, database=database)
 
 
 class GrpcWire:
-    """gRPC without TLS, over one channel that comes back quickly after a SuperLink was restarted."""
+    """gRPC, over one channel that comes back quickly after a SuperLink was restarted."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, authority: Path | None) -> None:
         self._grpc = import_module("grpc")
-        channel = self._grpc.insecure_channel(
-            address,
-            options=[
-                ("grpc.initial_reconnect_backoff_ms", 100),
-                ("grpc.min_reconnect_backoff_ms", 100),
-                ("grpc.max_reconnect_backoff_ms", 500),  # stock: two minutes
-                ("grpc.enable_http_proxy", 0),
-                ("grpc.max_receive_message_length", -1),  # stock: 4 MB, which a log that is read late may exceed
-            ],
-        )
+        options = [
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.min_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 500),  # stock: two minutes
+            ("grpc.enable_http_proxy", 0),
+            ("grpc.max_receive_message_length", -1),  # stock: 4 MB, which a log that is read late may exceed
+        ]
+        if authority is None:
+            channel = self._grpc.insecure_channel(address, options=options)
+        else:
+            trusted = self._grpc.ssl_channel_credentials(authority.read_bytes())
+            channel = self._grpc.secure_channel(address, trusted, options=options)
         self._stub = import_module("flwr.proto.control_pb2_grpc").ControlStub(channel)
 
     def call(self, method: str, request: Any) -> Any:
@@ -218,12 +272,13 @@ class GrpcWire:
 
 
 class HttpWire:
-    """Protobuf in HTTP POSTs, without TLS."""
+    """Protobuf in HTTP POSTs."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, authority: Path | None) -> None:
         host, _, port = address.rpartition(":")
         self._host = host.strip("[]")
         self._port = int(port)
+        self._trusted = ssl.create_default_context(cafile=authority) if authority is not None else None
         self._proto = import_module("flwr.proto.control_pb2")
 
     def call(self, method: str, request: Any) -> Any:
@@ -264,7 +319,9 @@ class HttpWire:
             connection.close()
 
     def _connection(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(self._host, self._port, timeout=PATIENCE)
+        if self._trusted is None:
+            return http.client.HTTPConnection(self._host, self._port, timeout=PATIENCE)
+        return http.client.HTTPSConnection(self._host, self._port, timeout=PATIENCE, context=self._trusted)
 
     @staticmethod
     def _post(
@@ -289,27 +346,56 @@ class HttpWire:
         return answer
 
 
-def nodes_in_database(database: Path) -> list[tuple[str, bool]]:
-    """Return id and online of each SuperNode that a SuperLink's database holds as registered.
+def nodes_in_database(database: Path) -> list[dict[str, Any]]:
+    """Return each SuperNode that a SuperLink's database holds as registered, as `Control.nodes` does.
 
     Raises
     ------
     ControlError
         If the database cannot be read.
     """
-    try:
-        connection = sqlite3.connect(f"file:{quote(str(database.resolve()))}?mode=ro", uri=True, timeout=5)
-        try:
-            columns = {row[1] for row in connection.execute("PRAGMA table_info(node)")}
-            living = "WHERE unregistered_at IS NULL" if "unregistered_at" in columns else ""
-            rows = connection.execute(f"SELECT node_id, online_until FROM node {living}").fetchall()  # noqa: S608
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise ControlError("unavailable", f"the SuperLink's database cannot be read: {error}") from error
+    with _opened(database, "ro") as connection:
+        columns = {row[1] for row in connection.execute("PRAGMA table_info(node)")}
+        living = "WHERE unregistered_at IS NULL" if "unregistered_at" in columns else ""
+        rows = connection.execute(f"SELECT node_id, online_until, public_key FROM node {living}").fetchall()  # noqa: S608
     now = time.time()
-    # SQLite has no uint64: ids above 2**63 are stored as negative numbers.
-    return [(str(node % 2**64), online_until is not None and online_until > now) for node, online_until in rows]
+    return [
+        {
+            "id": str(node % 2**64),  # SQLite has no uint64: ids above 2**63 are stored as negative numbers
+            "online": online_until is not None and online_until > now,
+            "key": _key(key or b""),
+        }
+        for node, online_until, key in rows
+    ]
+
+
+def admit_in_database(database: Path, key: str) -> None:
+    """Have a SuperLink of 1.22 let in a SuperNode with a public key, also if one was killed with it.
+
+    It reads its list of keys from its database each time, and fills that from a file only when it starts. A SuperNode
+    that was killed keeps its key in use for good there; this is what it would have had the SuperLink do at its end.
+
+    Raises
+    ------
+    ControlError
+        If the database cannot be written.
+    """
+    with _opened(database, "rw") as connection:
+        connection.execute("DELETE FROM node WHERE public_key = ?", (key.encode(),))
+        connection.execute("INSERT OR IGNORE INTO public_key (public_key) VALUES (?)", (key.encode(),))
+
+
+def dismiss_in_database(database: Path, key: str) -> bool:
+    """Have a SuperLink of 1.22 let in no SuperNode with a public key; return whether it would have.
+
+    Raises
+    ------
+    ControlError
+        If the database cannot be written.
+    """
+    with _opened(database, "rw") as connection:
+        connection.execute("DELETE FROM node WHERE public_key = ?", (key.encode(),))
+        return connection.execute("DELETE FROM public_key WHERE public_key = ?", (key.encode(),)).rowcount > 0
 
 
 def expire_nodes(database: Path) -> int:
@@ -323,16 +409,27 @@ def expire_nodes(database: Path) -> int:
     ControlError
         If the database cannot be written.
     """
+    with _opened(database, "rw") as connection:
+        return connection.execute("UPDATE node SET online_until = ?", (time.time() - 1.0,)).rowcount
+
+
+@contextmanager
+def _opened(database: Path, mode: str) -> Iterator[sqlite3.Connection]:
+    """Open a database for one transaction."""
     try:
-        connection = sqlite3.connect(f"file:{quote(str(database.resolve()))}?mode=rw", uri=True, timeout=5)
+        connection = sqlite3.connect(f"file:{quote(str(database.resolve()))}?mode={mode}", uri=True, timeout=5)
         try:
             with connection:
-                past = time.time() - 1.0
-                return connection.execute("UPDATE node SET online_until = ?", (past,)).rowcount
+                yield connection
         finally:
             connection.close()
     except sqlite3.Error as error:
-        raise ControlError("unavailable", f"the SuperLink's database cannot be written: {error}") from error
+        doing = "read" if mode == "ro" else "written"
+        raise ControlError("unavailable", f"the SuperLink's database cannot be {doing}: {error}") from error
+
+
+def _key(content: bytes) -> str:
+    return content.decode("ascii", "replace")
 
 
 def _run(run: Any) -> dict[str, Any]:
