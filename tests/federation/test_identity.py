@@ -13,10 +13,18 @@ import pytest
 from environments import EVERYDAY
 from federation.beds import Bed
 from flowerbed import processes
+from flowerbed.flower.releases import Row
 
 Make = Callable[[str], Bed]
 PROTECTED = "  security: {tls: {mode: Auto}, nodeAuth: true}"
 PRIVATE = ("ca.key", "superlink.key", "loopback.key", "superexec.secret", "nodes/site-0", "nodes/site-1")
+
+
+def test_a_run_succeeds_with_everything_on(row: Row, bed: Make, federation_file: Callable[..., str]) -> None:
+    app = bed("slow")
+    federation_file(app, flower=str(row.minor), more=PROTECTED)
+    said = app("run", "--run-config", "seconds=0.0 num-server-rounds=1")
+    assert (said.status, said.last("run")["verdict"]) == (0, "succeeded"), said.last("run")
 
 
 @pytest.mark.parametrize("flower", EVERYDAY)
@@ -112,6 +120,7 @@ def test_security_can_be_switched_on_and_another_supernode_added_while_it_is_up(
 
     federation_file(app, replicas=2, flower=flower, more=PROTECTED)
     assert app("up", "--detach").last("status")["nodes_online"] == 2
+    assert app.pid("superlink") == protected["superlink"]  # which hears of the new key meanwhile
     again = app("run", "--run-config", "seconds=0.0 num-server-rounds=1")
     assert (again.status, again.last("run")["verdict"]) == (0, "succeeded")
     assert processes.command_line(app.pid("superlink")).count("superlink.crt") >= 1

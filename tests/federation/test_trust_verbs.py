@@ -57,6 +57,7 @@ def test_a_revoked_supernode_is_out_and_stays_out_until_it_is_added(
     app = bed("slow")
     federation_file(app, flower=flower, more=PROTECTED)
     app("up", "--detach")
+    superlink = app.pid("superlink")
     assert states(app) == {"site-0": "online", "site-1": "online"}
     began = time.monotonic()
 
@@ -66,6 +67,9 @@ def test_a_revoked_supernode_is_out_and_stays_out_until_it_is_added(
     assert time.monotonic() - began < 60
     status = app.status()
     assert (status["state"], status["nodes_online"], status["nodes_expected"]) == ("ready", 1, 1)
+    assert app.pid("superlink") == superlink
+    said = app("node", "revoke", "../nodes/site-0")
+    assert (said.status, said.lines[-1]["hint"]) == (2, "There is site-0, site-1.")
     app("down")
     assert app("up", "--detach").last("status")["nodes_expected"] == 1
     assert states(app) == {"site-0": "online", "site-1": "revoked"}

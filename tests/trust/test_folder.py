@@ -223,6 +223,7 @@ def test_a_revoked_node_is_not_on_the_list_until_it_is_restored_with_another_key
     make_nodes(trust, "site-0", "site-1")
     before = public(trust, "site-0")
     trust.revoke_node("site-0")
+    assert trust.node_list.read_bytes() == trust.node_public_key("site-1").read_bytes()
     make_nodes(trust, "site-0", "site-1")
     assert trust.revoked("site-0").read_bytes() == before[1]
     assert trust.node_list.read_bytes() == trust.node_public_key("site-1").read_bytes()

@@ -41,7 +41,7 @@ WAIT_FOR_FILE = "FLOWERBED_WAIT_FOR_FILE"
 """Tells the launcher which file says that the SuperLink has answered a first request."""
 
 TRUST_VERSION = "FLOWERBED_TRUST"
-"""Changes when the SuperLink has to be started again to know what is new of certificates and keys."""
+"""Changes when the SuperLink has to be started again, for a certificate that is new to it."""
 
 LISTED = "listed"
 REGISTERED = "registered"
@@ -246,7 +246,7 @@ def resolve(
     environment : dict of str to str
         What every program gets, from `common_environment`.
     trust_version : str
-        Changes when the SuperLink has to be started again to know what is new of certificates and keys.
+        Changes when the SuperLink has to be started again, for a certificate that is new to it.
     admitted : bool
         Whether a SuperNode has to wait until the SuperLink was told of its key.
     """

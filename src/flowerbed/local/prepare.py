@@ -234,7 +234,7 @@ def _trust(source: Source, topology: Topology, admission: str) -> str:
     from flowerbed.local import trusting  # cryptography takes a moment to import, and not every federation needs it
 
     nodes = [component.name for component in topology.supernodes] if admission else []
-    return trusting.make(source.federation, nodes, source.folder, listed=admission == LISTED)
+    return trusting.make(source.federation, nodes, source.folder)
 
 
 def _ports(source: Source, topology: Topology) -> Ports:

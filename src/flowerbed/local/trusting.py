@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from flowerbed.errors import UsageError
 from flowerbed.local.layout import StateFolder
-from flowerbed.local.plan import LISTED, TRUST_VERSION, Plan
+from flowerbed.local.plan import TRUST_VERSION, Plan
 from flowerbed.local.runtime import LocalRuntime, Watch
 from flowerbed.spec.model import Federation
 from flowerbed.topology.model import Role
@@ -67,7 +66,7 @@ class Node:
     id: str | None
 
 
-def make(federation: Federation, nodes: list[str], folder: StateFolder, *, listed: bool) -> str:
+def make(federation: Federation, nodes: list[str], folder: StateFolder) -> str:
     """Make keys and certificates, as far as they are missing or due.
 
     Parameters
@@ -78,13 +77,12 @@ def make(federation: Federation, nodes: list[str], folder: StateFolder, *, liste
         The SuperNodes that need a key.
     folder : StateFolder
         Where they lie.
-    listed : bool
-        Whether the SuperLink reads SuperNodes' keys from a list when it starts.
 
     Returns
     -------
     str
-        A text that changes when a SuperLink that is running has to be started again to know what is new.
+        A text that changes when a SuperLink that is running has to be started again to know what is new: of keys it is
+        told meanwhile.
 
     Raises
     ------
@@ -95,7 +93,7 @@ def make(federation: Federation, nodes: list[str], folder: StateFolder, *, liste
     certificate = _servers(trust, federation, renew=False)
     if nodes:
         trust.make_nodes(nodes, random=secrets.token_bytes)
-    return _version(trust, certificate, listed=listed and bool(nodes))
+    return _version(certificate)
 
 
 def show(folder: StateFolder) -> list[Certificate]:
@@ -154,8 +152,9 @@ def rotate(federation: Federation, runtime: LocalRuntime, *, watch: Watch) -> bo
     if not runtime.is_up():
         return False
     plan = Plan.read(folder.plan)
-    version = _version(trust, certificate, listed=plan.admission == LISTED)
-    runtime.up(_with_version(plan, version), tied=False, watch=watch)
+    if not any(TRUST_VERSION in component.env for component in plan.components()):
+        return False  # what is up was started without TLS
+    runtime.up(_with_version(plan, _version(certificate)), tied=False, watch=watch)
     return True
 
 
@@ -184,8 +183,8 @@ def require(node: str, folder: StateFolder) -> None:
     UsageError
         If there is none of that name.
     """
-    if not node or not folder.trust.node_public_key(node).exists():
-        names = sorted(path.stem for path in folder.trust.nodes.glob("*.pub"))
+    names = sorted(path.stem for path in folder.trust.nodes.glob("*.pub"))
+    if node not in names:  # and so no path to somewhere else either
         hint = f"There is {', '.join(names)}." if names else "With nodeAuth: true, `flowerbed up` makes their keys."
         raise UsageError(f"there is no SuperNode {node!r} with a key", where=str(folder.root.parent), hint=hint)
 
@@ -236,9 +235,8 @@ def _servers(trust: TrustFolder, federation: Federation, *, renew: bool) -> Desc
     return trust.make_servers(federation.metadata.name, names, now=now, random=secrets.token_bytes, renew=renew)
 
 
-def _version(trust: TrustFolder, certificate: Described, *, listed: bool) -> str:
-    known = certificate.fingerprint + (trust.node_list.read_text(encoding="ascii") if listed else "")
-    return hashlib.sha256(known.encode()).hexdigest()[:16]
+def _version(certificate: Described) -> str:
+    return certificate.fingerprint[:16]
 
 
 def _with_version(plan: Plan, version: str) -> Plan:

@@ -187,7 +187,7 @@ class Tls(Section):
     """TLS between Flower's programs."""
 
     mode: Annotated[TlsMode, Field(strict=False)] = TlsMode.DISABLED
-    """Auto: a certificate authority of the federation's own, and certificates that are renewed by themselves; the local
+    """Auto: a certificate authority of the federation's own, and certificates that up makes and renews; the local
     runtime only so far. Disabled: none."""
 
     external_names: Annotated[tuple[HostName, ...], Field(strict=False)] = ()

@@ -91,6 +91,9 @@ class TrustFolder(TrustLayout):
             key = files.read(self.node_registered_key(node))
             files.make_folder(self.all_revoked)
             files.write(self.revoked(node), key or b"")
+            line = files.read(self.node_public_key(node)) or b""
+            listed = (files.read(self.node_list) or b"").strip().split(b",")
+            files.write(self.node_list, b",".join(one for one in listed if one != line.strip()) + b"\n")
 
     def restore_node(self, node: str, *, random: Random) -> None:
         """Let a SuperNode join again, under a fresh key."""
