@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
+# Tests mostly wait, so they run side by side; tests/cluster/wanted.py says who runs what.
+WORKERS ?= 2
 
 .PHONY: help demo test test-releases lint types layers format check bench cluster cluster-down lock sync clean
 
@@ -14,7 +16,7 @@ demo: sync ## Run a real Flower federation on this machine (FLOWER=1.22 for anot
 	$(BIN)/flowerbed demo $(if $(FLOWER),--flower $(FLOWER))
 
 test: sync ## Install what the tests need and run them all
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) $(ARGS)
 
 test-releases: sync ## Run the demo app on every Flower release and rewrite docs/flower-releases.md
 	@rm -f $(VENV)/proofs.jsonl

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from bench.figures import Figure, table
-from bench.measures import Measure, Task, cluster, helping, memory, render, run, sixteen, size, up
+from bench.measures import Measure, Task, cluster, helping, memory, protection, render, run, sixteen, size, up
 from bench.workplace import Workplace, say
 from flowerbed import __version__
 from flowerbed.flower.releases import DEFAULT
@@ -25,6 +25,7 @@ MEASURES: dict[str, Measure] = {
     "render": render.measure,
     "up": up.measure,
     "run": run.measure,
+    "protection": protection.measure,
     "memory": memory.measure,
     "sixteen": sixteen.measure,
     "cluster": cluster.measure,

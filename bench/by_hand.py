@@ -24,6 +24,8 @@ from flowerbed.local import ports
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.plan import WAIT_FOR, WAIT_FOR_FILE, PlannedComponent, common_environment, resolve
 from flowerbed.local.source import find
+from flowerbed.spec.model import Federation, Security
+from flowerbed.spec.tls import Tls, TlsMode
 from flowerbed.topology.build import build
 from flowerbed.topology.model import SUPERLINK, Role, Topology
 
@@ -59,7 +61,7 @@ class ByHand:
         self.folder: StateFolder = place.state(name)
         self.app = app
         self._bin = Path(place.warm().environment) / "bin"
-        self._topology: Topology = build(find(app).federation, place.row.contract, place.row.minor)
+        self._topology: Topology = build(_plain(find(app).federation), place.row.contract, place.row.minor)
         self._env = common_environment(self.folder, [self._bin])
         self._pids: dict[str, int] = {}
         self._numbers: dict[str, dict[str, int]] = {}
@@ -194,6 +196,12 @@ class ByHand:
             if time.monotonic() > deadline:
                 raise NotReady(f"not ready after {READY_SECONDS:g} s")
             time.sleep(LOOK_SECONDS)
+
+
+def _plain(federation: Federation) -> Federation:
+    """Return the same without TLS and keys, which somebody with a terminal would not make."""
+    security = Security(tls=Tls(mode=TlsMode.DISABLED), node_auth=False)
+    return federation.model_copy(update={"spec": federation.spec.model_copy(update={"security": security})})
 
 
 def _tail(log: Path) -> str:

@@ -103,14 +103,15 @@ class Workplace:
                 say(f"these processes could not be ended: {left}")
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def app(self, name: str, *, supernodes: int = 2) -> Path:
+    def app(self, name: str, *, supernodes: int = 2, protected: bool = True) -> Path:
         """Write the bundled scikit-learn app with a federation of so many SuperNodes; return its folder."""
         folder = self.root / name
         templates.write("sklearn", folder, f"bench-{name}", str(self.row.minor))
         file = folder / "federation.yaml"
         text = file.read_text(encoding="utf-8")
         assert "replicas: 2\n" in text
-        file.write_text(text.replace("replicas: 2\n", f"replicas: {supernodes}\n"), encoding="utf-8")
+        plain = "" if protected else "  security: {tls: {mode: Disabled}, nodeAuth: false}\n"
+        file.write_text(text.replace("replicas: 2\n", f"replicas: {supernodes}\n") + plain, encoding="utf-8")
         return folder
 
     def ours(self, app: Path) -> Ours:

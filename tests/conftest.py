@@ -1,13 +1,21 @@
-"""Which releases a test of many releases runs on."""
+"""Which releases a test of many releases runs on, and in which order tests run."""
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+from xdist.remote import Producer
+
+from cluster.wanted import ClusterFirst, says_cluster, wants_cluster
 from environments import EVERYDAY
 from flowerbed.flower.releases import RELEASES, Row
 
-pytest_plugins = ["cluster.fixtures"]
+pytest_plugins = ["cluster.fixtures", "cut_off"]
+
+HERE = Path(__file__).parent
+LONG = ("federation", "releases", "templates")
+"""The folders whose tests wait for real federations: they come first, so that no worker is left alone with them."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -18,13 +26,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out all but the everyday releases, unless markers were asked for by hand (``-m matrix``)."""
-    if config.option.markexpr:
-        return
-    left_out = [item for item in items if not _everyday(item)]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if _everyday(item)]
+    """Leave out all but the everyday releases, unless markers were asked for by hand; bring the rest in order."""
+    if not config.option.markexpr:
+        left_out = [item for item in items if not _everyday(item)]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if _everyday(item)]
+    for item in items:
+        if wants_cluster(item) and not says_cluster(str(item.path)):
+            raise pytest.UsageError(f"{item.nodeid} wants a cluster: let the name of its file end with _on_cluster.py")
+    items.sort(key=lambda item: item.path.relative_to(HERE).parts[0] not in LONG)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ClusterFirst | None:
+    """Share out the tests among workers, unless another way was asked for (``--dist``)."""
+    return ClusterFirst(config, log) if config.option.dist == "load" else None
 
 
 def _everyday(item: pytest.Item) -> bool:

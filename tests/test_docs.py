@@ -24,9 +24,10 @@ from flowerbed.flower.inside import wedge
 from flowerbed.flower.releases import DEFAULT, RELEASES
 from flowerbed.kubernetes import permissions, waiting
 from flowerbed.kubernetes.audit.checks import CHECKS
+from flowerbed.kubernetes.audit.lived import LIVED_CHECKS
 from flowerbed.kubernetes.manifests import pod, run_job
 from flowerbed.kubernetes.manifests.objects import objects
-from flowerbed.local import backoff, logs, trusting, unit
+from flowerbed.local import backoff, logs, unit
 from flowerbed.local.doctor import Check
 from flowerbed.local.layout import StateFolder
 from flowerbed.runs.lines import LineParser
@@ -40,6 +41,7 @@ from flowerbed.spec.load import parse
 from flowerbed.spec.lock import read_lock
 from flowerbed.spec.model import Federation
 from flowerbed.spec.section import Borrowed
+from flowerbed.trust.seen import Certificate, Node
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(flowerbed.__file__).parent
@@ -284,8 +286,8 @@ def names_of(kind: str, value: ast.expr) -> set[str]:
         "run": RunRecord,
         "status": FederationStatus,
         "check": Check,
-        "certificate": trusting.Certificate,
-        "node": trusting.Node,
+        "certificate": Certificate,
+        "node": Node,
         "environment": environment_row(Listed(Path(), None, 0, 0.0, in_use=False)),
     }
     written = known[kind]
@@ -322,6 +324,8 @@ def test_every_kind_of_event_is_documented() -> None:
 def test_the_checks_of_the_audit_are_listed() -> None:
     listed = [(words(name)[0], severity, title) for name, severity, title in table(AUDIT, "Check |")]
     assert listed == [(check.id, check.severity.value, check.title) for check in CHECKS]
+    living = [(words(name)[0], severity, title) for name, severity, title in table(AUDIT, "Living check |")]
+    assert living == [(check.id, check.severity.value, check.title) for check in LIVED_CHECKS]
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,9 @@ spec:
   layout: {layout}
   app: {{image: "{image}"}}
   supernodes: [{{name: supernode, replicas: {count}}}]
+  security: {{tls: {{mode: Disabled}}, nodeAuth: false}}
 """
+"""Both without TLS, which the seed's bundle has not."""
 
 
 def measure(task: Task) -> Iterator[Figure]:

@@ -152,6 +152,10 @@ class RegistryError(FlowerbedError):
     """A registry has no such image, does not give it to this user, or does not answer."""
 
 
+class SignatureRefused(FlowerbedError):
+    """An image is not signed by whom the file wants it to be signed."""
+
+
 class ClusterError(FlowerbedError):
     """Kubernetes did not do what was asked."""
 

@@ -170,3 +170,14 @@ def test_a_misspelt_command_line_points_to_help(say: Say, tokens: tuple[str, ...
 def test_help_and_version_are_no_errors(say: Say) -> None:
     assert say("--help")[0] == 0
     assert say("--version")[0] == 0
+
+
+def test_a_certificate_for_a_client_is_for_a_cluster(folder: Path, say: Say) -> None:
+    write(folder, "  supernodes: [{name: a}]\n")
+    status, said = say("trust", "export", "--client", "peer")
+    assert status == 2
+    assert "is for a federation in a cluster" in said
+    assert not (folder / "peer").exists()
+    status, said = say("trust", "export", "--client", "Peer 1", "--on", "kubernetes")
+    assert status == 2
+    assert "'Peer 1' is no name for a client" in said

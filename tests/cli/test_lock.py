@@ -10,12 +10,13 @@ import pytest
 
 from cluster.registry import serving
 from flowerbed.flower.releases import DEFAULT
+from flowerbed.kubernetes.manifests.images import PROXY_REPOSITORY, PROXY_TAG
 from flowerbed.spec.lock import Lock, read_lock
 from registry.pushing import push
 
 Say = Callable[..., tuple[int, str]]
 
-pytestmark = pytest.mark.usefixtures("cluster_here")
+pytestmark = pytest.mark.usefixtures("registry_here")
 
 
 @pytest.fixture
@@ -26,6 +27,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with serving(tmp_path / "images", tmp_path) as address:
         push(address, "team/app", "1", note="app")
         push(address, "flwr/superlink", str(DEFAULT.release), note="superlink")
+        push(address, PROXY_REPOSITORY, PROXY_TAG, note="proxy")
         Path("federation.yaml").write_text(
             "apiVersion: flowerbed.dev/v1alpha1\n"
             "kind: Federation\n"
@@ -40,7 +42,8 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def images_of(said: str) -> set[str]:
-    made = [json.loads(line)["object"] for line in said.splitlines()]
+    lines = [json.loads(line) for line in said.splitlines()]
+    made = [line["object"] for line in lines if line["type"] == "object"]
     pods = [item["spec"]["template"]["spec"] for item in made if "template" in item.get("spec", {})]
     return {container["image"] for pod in pods for container in pod["containers"]}
 
@@ -58,7 +61,8 @@ def test_what_is_locked_is_rendered_until_it_is_locked_again(registry: str, say:
     status, said = say("lock", "--json")
     told = {line["image"]: line["digest"] for line in map(json.loads, said.splitlines())}
     assert (status, dict(locked().images)) == (0, told)
-    assert set(told) == {f"{registry}/team/app:1", f"{registry}/flwr/superlink:{DEFAULT.release}"}
+    names = ("team/app:1", f"flwr/superlink:{DEFAULT.release}", f"{PROXY_REPOSITORY}:{PROXY_TAG}")
+    assert set(told) == {f"{registry}/{name}" for name in names}
 
     status, said = say("render", "--json")
     assert (status, images_of(said)) == (0, {f"{image}@{digest}" for image, digest in told.items()})

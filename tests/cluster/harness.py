@@ -147,8 +147,10 @@ class Cluster:
         add_images(images, self.folder / "registry")
 
     def restart_kubelet(self, node: int = 0, number: signal.Signals = signal.SIGTERM) -> None:
-        """Restart the kubelet of a node; return when it is started, not when the node is ready again."""
-        self.nodes[node].restart_kubelet(number)
+        """Restart the kubelet of a node, whose containers run on; return when the new one says that it is ready."""
+        self.nodes[node].kubelet.restart(number)
+        last = self._ready(node)
+        self.wait(lambda: self._ready(node) not in (last, None), f"node {node} is ready again")
 
     def wait(self, condition: Callable[[], object], what: str, seconds: float = 60) -> None:
         """Wait until a condition holds, as long as the cluster's programs live.
@@ -187,6 +189,9 @@ class Cluster:
         self._start_nodes(keys)
         self._progress("waiting for the nodes and for DNS")
         self.wait(self._nodes_ready, "all nodes are ready")
+        if enforcer := os.environ.get(POLICY_ENFORCER):  # it asks for its node's addresses once, at its start
+            for node in self.nodes:
+                node.start_policy_enforcer(enforcer, keys / "admin.kubeconfig")
         self.wait(self._dns_ready, "CoreDNS is ready")
         self.wait(lambda: self.api.get("/api/v1/namespaces/default/serviceaccounts/default"), "service accounts")
 
@@ -273,16 +278,18 @@ class Cluster:
         for node, spec in zip(self.nodes, self._specs, strict=True):
             self.api.create("/api/v1/nodes", manifests.node(node.name, node.number, spec))
             node.start_agents(keys / f"{node.name}.kubeconfig", keys / "proxy.kubeconfig")
-            if enforcer := os.environ.get(POLICY_ENFORCER):
-                node.start_policy_enforcer(enforcer, keys / "admin.kubeconfig")
         self.api.create("/apis/storage.k8s.io/v1/storageclasses", manifests.storage_class())
         for path, manifest in manifests.dns():
             self.api.create(path, manifest)
 
     def _nodes_ready(self) -> bool:
-        listed = (self.api.get("/api/v1/nodes") or {}).get("items", [])
-        ready = [c["status"] for node in listed for c in node["status"].get("conditions", []) if c["type"] == "Ready"]
-        return ready == ["True"] * len(self._specs)
+        return all(self._ready(node) for node in range(len(self._specs)))
+
+    def _ready(self, node: int) -> str | None:
+        """Return when a node's kubelet said last that it is ready, if that is the last that it said."""
+        conditions = (self.api.get(f"/api/v1/nodes/node-{node}") or {}).get("status", {}).get("conditions", [])
+        said = {one["type"]: one for one in conditions}.get("Ready", {})
+        return said["lastHeartbeatTime"] if said.get("status") == "True" else None
 
     def _dns_ready(self) -> bool:
         deployment = self.api.get("/apis/apps/v1/namespaces/kube-system/deployments/coredns") or {}

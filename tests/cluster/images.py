@@ -22,6 +22,7 @@ from cluster.packages import SEARCH_PATH, cluster_cache
 from cluster.registry import add_images
 from cluster.workshop import debian_release
 from flowerbed.environments.cache import Progress, locked
+from flowerbed.kubernetes.manifests.images import PROXY_REPOSITORY, PROXY_TAG
 
 _HERE = Path(__file__).parent
 
@@ -42,8 +43,13 @@ def system_images(programs: Binaries, progress: Progress = print) -> Path:
 
 
 def flower_images(release: str, progress: Progress = print) -> Path:
-    """Return ``flwr/superlink``, ``flwr/supernode`` and ``flwr/superexec`` with the tag of one exact release."""
-    return _made("flower", [release], [_made("base", [debian_release()], [], progress)], progress)
+    """Return ``flwr/superlink``, ``flwr/supernode`` and ``flwr/superexec`` with the tag of one exact release.
+
+    With them comes what stands before a SuperLink: nginx, under the name that is the default.
+    """
+    base = _made("base", [debian_release()], [], progress)
+    proxy = _made("proxy", [f"{PROXY_REPOSITORY}:{PROXY_TAG}"], [base], progress)
+    return _made("flower", [release], [proxy], progress)
 
 
 def app_image(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import time
@@ -13,6 +14,8 @@ from cluster.packages import SEARCH_PATH
 
 MARK = "FLOWERBED_TEST_CLUSTER"
 """The environment variable that all processes of a cluster carry, with the cluster's identity."""
+
+_AGAIN = 'while :; do "$@"; echo "it ended with $?, and is started again" >&2; done'
 
 
 class ClusterFailed(Exception):
@@ -81,26 +84,31 @@ class Program:
         Where its output goes.
     environment : dict of str
         More environment variables.
+    again : bool
+        Whether it is started again whenever it ends, as systemd does with a kubelet: one that starts while containers
+        come and go may give up, and counts on that.
     """
 
     def __init__(
-        self, name: str, place: Place, arguments: list[str], log: Path, environment: dict[str, str] | None = None
+        self,
+        name: str,
+        place: Place,
+        arguments: list[str],
+        log: Path,
+        environment: dict[str, str] | None = None,
+        *,
+        again: bool = False,
     ) -> None:
         self.name = name
         self.log = log
-        self._place = place
-        self._arguments = arguments
-        self._environment = place.environment() | (environment or {})
-        self._process = self._start()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
-            return subprocess.Popen(
-                self._place.command(*self._arguments),
-                env=self._environment,
+        self._again = again
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                place.command(*(["sh", "-c", _AGAIN, "again"] if again else []), *arguments),
+                env=place.environment() | (environment or {}),
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=out,
+                stderr=out,
                 start_new_session=True,  # Ctrl-C is for the harness
             )
 
@@ -116,30 +124,41 @@ class Program:
             last = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
             raise ClusterFailed(f"{self.name} ended with status {status}; its last lines ({self.log}):\n{last}")
 
-    def pid(self) -> int:
-        """Return the program's process id on the host: nsenter, our child, waits for it."""
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+    def pid(self, other_than: int | None = None) -> int:
+        """Return the program's process id on the host, as soon as it has one (other than that)."""
         until = time.monotonic() + 10
         while time.monotonic() < until:
             self.check()
-            if found := children.read_text().split():
-                return int(found[0])
+            found = _child(self._process.pid)  # nsenter, our own, waits for it
+            if found and self._again:
+                found = _child(found)
+            if found not in (None, other_than):
+                return found
             time.sleep(0.005)
         raise ClusterFailed(f"{self.name} does not start")
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End the program with a signal, and with SIGKILL if it does not obey in ten seconds."""
-        os.kill(self.pid(), number)
+    def restart(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End a program that is started `again` with a signal, and with SIGKILL if it does not obey in ten seconds."""
+        process = self.pid()
+        ended = os.pidfd_open(process)
         try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.kill(self.pid(), signal.SIGKILL)
-            self._process.wait()
-
-    def start(self) -> None:
-        """Start the program again after `stop`."""
-        self._process = self._start()
+            os.kill(process, number)
+            if not select.select([ended], [], [], 10)[0]:
+                os.kill(process, signal.SIGKILL)
+                select.select([ended], [], [])
+        finally:
+            os.close(ended)
+        self.pid(other_than=process)
 
     def forget(self) -> None:
         """Wait for the end of a program whose namespaces are gone."""
         self._process.wait()
+
+
+def _child(process: int) -> int | None:
+    """Return the one child of a process that has never more than one."""
+    try:
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except FileNotFoundError:
+        return None
+    return int(children[0]) if children else None

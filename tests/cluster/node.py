@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from pathlib import Path
 
@@ -117,7 +116,7 @@ class Node:
         kubelet = write(self._folder / "kubelet.json", configuration.kubelet(self._keys, self.name, f"/{self._cgroup}"))
         arguments = [str(self._binaries.kubernetes / "kubelet"), f"--config={kubelet}", f"--kubeconfig={kubeconfig}"]
         arguments += [f"--hostname-override={self.name}", f"--node-ip={node_address(self.number)}"]
-        self.kubelet = self._program("kubelet", self.place, arguments)
+        self.kubelet = self._program("kubelet", self.place, arguments, again=True)
         proxy = write(self._folder / "proxy.json", configuration.proxy(proxy_kubeconfig, self.name))
         self._program("kube-proxy", self.place, [str(self._binaries.kubernetes / "kube-proxy"), f"--config={proxy}"])
 
@@ -127,17 +126,17 @@ class Node:
         arguments = [program, "--kubeconfig", str(kubeconfig), *modes, f"--hostname-override={self.name}"]
         self._program("policy-enforcer", self.place, arguments, {"NODE_NAME": self.name})
 
-    def restart_kubelet(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End the kubelet with a signal and start it again; containers run on meanwhile."""
-        self.kubelet.stop(number)
-        self.kubelet.start()
-
     def _program(
-        self, name: str, place: Place, arguments: list[str], environment: dict[str, str] | None = None
+        self,
+        name: str,
+        place: Place,
+        arguments: list[str],
+        environment: dict[str, str] | None = None,
+        *,
+        again: bool = False,
     ) -> Program:
-        program = Program(
-            f"{name} of {self.name}", place, arguments, self._logs / f"{self.name}-{name}.log", environment
-        )
+        log = self._logs / f"{self.name}-{name}.log"
+        program = Program(f"{name} of {self.name}", place, arguments, log, environment, again=again)
         self.programs.append(program)
         return program
 

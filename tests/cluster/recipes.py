@@ -21,7 +21,7 @@ APP_USER = 49999
 """The user of Flower's images."""
 PROGRAMS = ("superlink", "supernode", "superexec")
 
-_PACKAGES = "python3,python3-venv,ca-certificates"
+_PACKAGES = "python3,python3-venv,ca-certificates,nginx-light"
 _PUBLIC_MIRROR = "http://deb.debian.org/debian"
 _VENV = "/python/venv"
 _ENVIRONMENT = {
@@ -56,6 +56,13 @@ def base(workshop: Workshop, release: str, mirror: str) -> None:
             (root / "etc" / name).unlink(missing_ok=True)
             (root / "etc" / name).touch()
     workshop.finish(container, BASE_IMAGE)
+
+
+def proxy(workshop: Workshop, image: str) -> None:
+    """Make an image of nginx: the base has it, and this one starts it and nothing else."""
+    container = workshop.start(BASE_IMAGE)
+    workshop.buildah("config", "--entrypoint", json.dumps(["nginx"]), "--user", str(APP_USER), container)
+    workshop.finish(container, image)
 
 
 def flower(workshop: Workshop, release: str) -> None:
@@ -105,7 +112,13 @@ def main() -> int:
     recipe, folder, *arguments = sys.argv[1:]
     work = Path(folder) / "work"
     work.mkdir()
-    recipes: dict[str, Callable[..., None]] = {"system": system, "base": base, "flower": flower, "app": app}
+    recipes: dict[str, Callable[..., None]] = {
+        "system": system,
+        "base": base,
+        "proxy": proxy,
+        "flower": flower,
+        "app": app,
+    }
     try:
         if recipe == "base":
             arguments.append(debian_mirror(arguments[0]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.request
@@ -13,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cluster.configuration import registry, write
+from free_ports import free_port
 
 
 def add_images(source: Path, target: Path) -> None:
@@ -45,9 +45,7 @@ def _share(file: Path, copy: Path) -> None:
 @contextmanager
 def serving(storage: Path, folder: Path) -> Iterator[str]:
     """Run a registry on the loopback interface, for images to be put into a folder; yield its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     file = write(folder / "registry.json", registry(storage, address))
     with (folder / "registry.log").open("wb") as log:
         command = ["setpriv", "--pdeathsig", "KILL", "docker-registry", "serve", str(file)]

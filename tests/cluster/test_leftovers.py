@@ -140,6 +140,12 @@ def _namespaces(process: str) -> frozenset[str]:
 
 
 @pytest.fixture
+def before(cluster_here: None) -> dict[str, str]:
+    """Look at the machine; a test takes this before `harness`."""
+    return _machine()
+
+
+@pytest.fixture
 def harness(cluster_here: None) -> Iterator[Harness]:
     """Start a harness as a process of its own."""
     process = subprocess.Popen(
@@ -162,9 +168,9 @@ def harness(cluster_here: None) -> Iterator[Harness]:
         process.kill()
 
 
-def test_nothing_is_left_after_a_normal_end_and_the_machine_stays_as_it_is(request: pytest.FixtureRequest) -> None:
-    before = _machine()
-    harness: Harness = request.getfixturevalue("harness")
+def test_nothing_is_left_after_a_normal_end_and_the_machine_stays_as_it_is(
+    before: dict[str, str], harness: Harness
+) -> None:
     assert _machine() == before
     assert harness.process.stdin is not None
     harness.process.stdin.write("\n")

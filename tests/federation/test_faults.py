@@ -22,7 +22,7 @@ def test_a_superlink_killed_in_round_2_resumes_its_run(
     app = bed("slow")
     federation_file(app, flower=flower)
     app("up", "--detach")
-    running = app.start("run", "--run-config", "seconds=8.0")
+    running = app.start("run", "--run-config", "seconds=8.0 only-round=2")
     superlink = app.pid("superlink")
     # Once both train: 1.22 holds what it has not handed out yet in memory, and would lose that.
     app.wait(lambda: all(app.log(f"site-{n}-superexec").count("slow: training") == 2 for n in (0, 1)), "round 2")
@@ -84,7 +84,7 @@ def test_a_wedged_supernode_is_noticed_and_its_unit_restarted(
     app = bed("slow")
     federation_file(app, flower=flower)
     app("up", "--detach")
-    running = app.start("run", "--run-config", "seconds=30.0 num-server-rounds=2")
+    running = app.start("run", "--run-config", "seconds=30.0 only-round=1 num-server-rounds=2")
 
     def clientapp() -> int | None:
         table = processes.children_by_parent()

@@ -31,6 +31,7 @@ from flowerbed.flower.values import (
     TrustFile,
     Value,
 )
+from free_ports import free_port
 
 HOST = "127.0.0.1"
 RELEASES = tuple(str(find(minor).release) for minor in EVERYDAY)
@@ -177,10 +178,15 @@ class Federation:
         for port in program.ports:
             self._wait_for_port(self._port("superlink", port.name))
 
-    def serverapps(self) -> None:
-        """Start the SuperExec that runs ServerApps."""
+    def serverapps(self, name: str = "serverapps", *, signing: bool = True) -> None:
+        """Start the SuperExec that runs ServerApps; or one that knows no secret to sign with."""
         contract, minor = self.row.contract, self.row.minor
-        self._start("serverapps", contract.serverapp_superexec(minor, self.protection, superlink="superlink"))
+        program = contract.serverapp_superexec(minor, self.protection, superlink="superlink")
+        arguments = program.arguments
+        if not signing:
+            at = arguments.index("--superexec-auth-secret-file")
+            arguments = (*arguments[:at], *arguments[at + 2 :])
+        self._start(name, replace(program, arguments=arguments))
 
     def supernode(self, name: str = "supernode", *options: str) -> None:
         """Start a SuperNode, with more options at the end of its command line."""
@@ -188,6 +194,11 @@ class Federation:
         contract, minor = self.row.contract, self.row.minor
         program = contract.supernode(minor, self.protection, superlink="superlink", node_config=config)
         self._start(name, replace(program, arguments=(*program.arguments, *options)))
+
+    def clientapps(self, name: str = "clientapps", *, supernode: str = "supernode") -> None:
+        """Start the SuperExec that runs ClientApps for a SuperNode."""
+        contract, minor = self.row.contract, self.row.minor
+        self._start(name, contract.clientapp_superexec(minor, self.protection, supernode=supernode))
 
     def ended(self, name: str) -> int | None:
         """Return the exit status of a program; None while it runs."""
@@ -249,9 +260,7 @@ class Federation:
 
     def _port(self, component: str, name: str) -> int:
         if (component, name) not in self._ports:
-            with socket.socket() as listener:
-                listener.bind((HOST, 0))
-                self._ports[component, name] = listener.getsockname()[1]
+            self._ports[component, name] = free_port()
         return self._ports[component, name]
 
     def _wait_for_port(self, port: int) -> None:
@@ -280,13 +289,22 @@ class Client:
     """A control client, talked to from a test."""
 
     def __init__(
-        self, release: str, address: str, *, home: Path, database: Path | None = None, authority: Path | None = None
+        self,
+        release: str,
+        address: str,
+        *,
+        home: Path,
+        database: Path | None = None,
+        authority: Path | None = None,
+        own: tuple[Path, Path] | None = None,
     ) -> None:
         arguments = ["--dialect", find(release).contract.dialect, "--address", address]
         if database is not None:
             arguments += ["--database", str(database)]
         if authority is not None:
             arguments += ["--root-certificates", str(authority)]
+        if own is not None:
+            arguments += ["--client-certificate", str(own[0]), "--client-key", str(own[1])]
         self.process = subprocess.Popen(
             [environment_python(release), "-u", CLIENT, *arguments],
             env=environment(home),

@@ -91,6 +91,7 @@ TRUST = {
     Trusted.AUTHORITY: "ca.crt",
     Trusted.SUPERLINK_CERTIFICATE: "superlink.crt",
     Trusted.SUPERLINK_KEY: "superlink.key",
+    Trusted.LOOPBACK_AUTHORITY: "loopback-ca.crt",
     Trusted.LOOPBACK_CERTIFICATE: "loopback.crt",
     Trusted.LOOPBACK_KEY: "loopback.key",
     Trusted.SUPEREXEC_SECRET: "secret",
@@ -105,11 +106,12 @@ SUPERLINK_RUNTIME_TLS = (
     "--appio-ssl-ca-certfile ca.crt --appio-ssl-certfile superlink.crt --appio-ssl-keyfile superlink.key"
 )
 SUPERNODE_APPIO_TLS = (
-    "--appio-ssl-ca-certfile ca.crt --appio-ssl-certfile loopback.crt --appio-ssl-keyfile loopback.key"
+    "--appio-ssl-ca-certfile loopback-ca.crt --appio-ssl-certfile loopback.crt --appio-ssl-keyfile loopback.key"
 )
-SUPERNODE_TLS = "--ssl-ca-certfile ca.crt --ssl-certfile loopback.crt --ssl-keyfile loopback.key"
+SUPERNODE_TLS = "--ssl-ca-certfile loopback-ca.crt --ssl-certfile loopback.crt --ssl-keyfile loopback.key"
 SECRET = "--superexec-auth-secret-file secret"
 ROOT = "--root-certificates ca.crt"
+LOOPBACK_ROOT = "--root-certificates loopback-ca.crt"
 KEY = "--auth-supernode-private-key node"
 REGISTERED = "--enable-supernode-auth"
 
@@ -128,7 +130,7 @@ PROTECTED_FROM = {
     ),
     37: (f"{SUPERLINK_TLS} {SECRET} {REGISTERED}", f"{ROOT} {SUPERNODE_TLS} {SECRET} {KEY}", f"{ROOT} {SECRET}"),
 }
-"""What stands in place of ``--insecure`` for a SuperLink, a SuperNode and both SuperExecs, with everything on."""
+"""What stands in place of ``--insecure`` for a SuperLink, a SuperNode and a SuperExec, with everything on."""
 
 THREE_GRPC = (Port("runtime", 9091, "grpc"), Port("fleet", 9092, "grpc"), Port("control", 9093, "grpc"))
 PORTS_FROM = {
@@ -153,7 +155,7 @@ def test_command_lines_with_everything_on(release: Row) -> None:
     superlink, supernode, superexec = PROTECTED_FROM[
         max(first for first in PROTECTED_FROM if first <= release.minor.minor)
     ]
-    protected = [superlink, supernode, superexec, superexec]
+    protected = [superlink, supernode, superexec, superexec.replace(ROOT, LOOPBACK_ROOT)]
     assert [shown(program) for program in programs(release, Protection(tls=True, node_auth=True))] == [
         line.replace(PLAIN, instead) for line, instead in zip(expected, protected, strict=True)
     ]

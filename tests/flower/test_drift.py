@@ -11,13 +11,17 @@ from functools import cached_property
 from pathlib import Path
 
 import pytest
+from proxied import methods
 
 from environments import environment_python, flower_process_environment
-from flowerbed.flower import private_api
+from flowerbed.flower import apis, private_api
+from flowerbed.flower.apis import Api
 from flowerbed.flower.contract import UNPROTECTED, Program, Protection
+from flowerbed.flower.inside import wedge
 from flowerbed.flower.inside.inside_control import HTTP_PATHS
 from flowerbed.flower.releases import Row
 from flowerbed.flower.values import Value
+from flowerbed.kubernetes.manifests.nginx import NAMES
 
 PROGRAMS = ("flower-superlink", "flower-supernode", "flower-superexec")
 
@@ -115,6 +119,33 @@ def test_the_control_api_is_where_we_look_for_it(row: Row, installed: Installed)
     )
     offered = installed.run("python", "-c", script).split()
     assert set(HTTP_PATHS.values()) <= set(offered)
+
+
+OTHER_PATHS = re.compile(r"/health|/flwr\.proto\.(GrpcAdapter|FlowerService|ClientAppIo|SimulationIo)/\w+")
+"""What no API of ours is: asked by nobody in a federation of ours, and passed on by no door."""
+
+
+def test_every_path_belongs_to_the_api_that_we_say(row: Row, installed: Installed) -> None:
+    every = methods(installed.python, installed.home)
+    for api in Api:
+        prefix = apis.prefix(row, api)
+        mine = [path for path in every if path.startswith(prefix)]
+        assert mine
+        assert all(re.fullmatch(NAMES[apis.port(row, api).protocol], path.removeprefix(prefix)) for path in mine)
+    others = [path for path in every if not path.startswith(tuple(apis.prefix(row, api) for api in Api))]
+    # Releases that speak HTTP still describe some services of gRPC; 1.34 to 1.36 have Control both ways.
+    twice = re.compile(r"/v1/control/[a-z-]+|/flwr\.proto\.(Control|Fleet|Runtime)/\w+")
+    assert [path for path in others if not OTHER_PATHS.fullmatch(path) and not twice.fullmatch(path)] == []
+    assert any(path.startswith("/v1/control/") for path in others) == (34 <= row.minor.minor <= 36)
+
+
+def test_programs_still_say_that_who_they_dial_is_away(installed: Installed) -> None:
+    package = Path(installed.run("python", "-c", "import flwr; print(flwr.__path__[0])").strip())
+    sources = [path.read_text(encoding="utf-8") for path in package.rglob("*retry*.py")]
+    retrying = [text for text in sources if wedge.AWAY.search(text)]
+    assert retrying
+    ends = {"Connection successful after", "Giving up reconnection"}
+    assert all(set(wedge.BACK.findall(text)) == ends for text in retrying)
 
 
 def test_the_supernode_still_says_what_we_listen_for(row: Row, installed: Installed) -> None:

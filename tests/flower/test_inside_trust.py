@@ -6,70 +6,24 @@ Each is a real SuperLink with a certificate of our making, and real programs tha
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from by_hand import RELEASES, Client, Federation, RefusalError, eventually, write_app
+from by_hand import RELEASES, Federation, RefusalError, eventually, write_app
+from trusted import client_of, files_of, protected, public_key
 
-from flowerbed.flower.contract import Protection
 from flowerbed.flower.values import Trusted
-from flowerbed.trust import certificates, files, keys
-from flowerbed.trust.certificates import LOOPBACK, Issued
+from flowerbed.trust import certificates, files
+from flowerbed.trust.certificates import Issued
 from flowerbed.trust.folder import TrustFolder
+from flowerbed.trust.servers import LOOPBACK
 
-EVERYTHING = Protection(tls=True, node_auth=True)
 OLDEST, NEWEST = RELEASES[0], RELEASES[-1]
 NOW = datetime.now(UTC)
 
 pytestmark = pytest.mark.timeout(600)  # the first run on a machine installs Flower
-
-
-@contextmanager
-def protected(release: str, folder: Path) -> Iterator[Federation]:
-    """A federation that has all of its files, and nothing running yet."""
-    trust = TrustFolder(folder / "trust")
-    folder.mkdir()
-    trust.make_servers("test", (), now=NOW, random=secrets.token_bytes)
-    trust.make_nodes(["known", "foreign"], random=secrets.token_bytes)
-    trust.node_list.write_bytes(trust.node_public_key("known").read_bytes())  # and not the other
-    federation = Federation(release, folder / "federation", EVERYTHING, files_of(trust, "known"))
-    try:
-        yield federation
-    finally:
-        federation.close()
-
-
-def files_of(trust: TrustFolder, node: str) -> dict[Trusted, Path]:
-    return {
-        Trusted.AUTHORITY: trust.certificate("ca"),
-        Trusted.SUPERLINK_CERTIFICATE: trust.certificate("superlink"),
-        Trusted.SUPERLINK_KEY: trust.key("superlink"),
-        Trusted.LOOPBACK_CERTIFICATE: trust.certificate("loopback"),
-        Trusted.LOOPBACK_KEY: trust.key("loopback"),
-        Trusted.SUPEREXEC_SECRET: trust.secret,
-        Trusted.NODE_LIST: trust.node_list,
-        Trusted.NODE_KEY: trust.node_key(node),
-        Trusted.NODE_PUBLIC_KEY: trust.node_public_key(node),
-    }
-
-
-def client_of(federation: Federation) -> Client:
-    return Client(
-        federation.release,
-        federation.control,
-        home=federation.folder / "client",
-        database=federation.database,
-        authority=federation.trusted[Trusted.AUTHORITY],
-    )
-
-
-def public_key(federation: Federation) -> str:
-    """The public half of a federation's SuperNode's key, as a SuperLink is told of it."""
-    private = federation.trusted[Trusted.NODE_KEY]
-    return keys.public_pem(private.read_bytes(), str(private)).decode()
 
 
 def serve(federation: Federation, issued: Issued) -> None:
@@ -201,8 +155,53 @@ def no_node_in(federation: Federation) -> bool:
         return "node" not in tables or connection.execute("SELECT count(*) FROM node").fetchone() == (0,)
 
 
+ASKING = """\
+from flwr.app import Message, MessageType, RecordDict
+from flwr.serverapp import ServerApp
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid, context):
+    while not (nodes := list(grid.get_node_ids())):
+        pass
+    content = RecordDict({})
+    [reply] = grid.send_and_receive([Message(content, dst_node_id=nodes[0], message_type=MessageType.QUERY)])
+    print("the ClientApp answered" if not reply.has_error() else reply.error, flush=True)
+"""
+ANSWERING = """\
+from flwr.app import Message
+from flwr.clientapp import ClientApp
+
+app = ClientApp()
+
+
+@app.query()
+def query(message, context):
+    return Message(message.content, reply_to=message)
+"""
+
+
+@pytest.mark.parametrize("release", [OLDEST, NEWEST])
+def test_a_message_goes_both_ways_where_two_authorities_are_kept_apart(release: str, tmp_path: Path) -> None:
+    with protected(release, tmp_path / "bed") as federation:
+        federation.superlink()
+        with closing(client_of(federation)) as client:
+            client.ask("runs")
+            client.ask("admit", key=public_key(federation), replaces=None)
+            federation.supernode("known")
+            federation.serverapps()
+            federation.clientapps(supernode="known")
+            app = write_app(tmp_path / "app", server=ASKING, client=ANSWERING)
+            run = client.ask("submit", app=str(app), config={})["run"]
+            client.ask("follow", run=run)
+            client.wait(lambda: client.ended(run))
+            assert "the ClientApp answered" in client.log(run)
+
+
 @pytest.mark.parametrize("release", RELEASES[1:])
-def test_a_superexec_with_another_secret_gets_no_work(release: str, tmp_path: Path) -> None:
+def test_a_superexec_with_another_secret_or_none_gets_no_work(release: str, tmp_path: Path) -> None:
     with protected(release, tmp_path / "bed") as federation:
         right = federation.trusted[Trusted.SUPEREXEC_SECRET]
         federation.superlink()
@@ -212,13 +211,18 @@ def test_a_superexec_with_another_secret_gets_no_work(release: str, tmp_path: Pa
         with closing(client_of(federation)) as client:
             run = client.ask("submit", app=str(write_app(tmp_path / "app")), config={})["run"]
             federation.serverapps()
-            eventually(
-                lambda: federation.ended("serverapps") is not None or "authent" in federation.log("serverapps").lower()
-            )
+            federation.serverapps("unsigned", signing=False)
+            names = ("serverapps", "unsigned")
+            eventually(lambda: all(turned_away(federation, name) for name in names))
             assert [one["status"] for one in client.ask("runs")] == ["pending"]
-            if federation.ended("serverapps") is None:
-                federation.kill("serverapps")
+            for name in names:
+                if federation.ended(name) is None:
+                    federation.kill(name)
 
             federation.trusted[Trusted.SUPEREXEC_SECRET] = right
             federation.serverapps()
             eventually(lambda: [one["status"] for one in client.ask("runs", run=run)] == ["finished"])
+
+
+def turned_away(federation: Federation, name: str) -> bool:
+    return federation.ended(name) is not None or "authent" in federation.log(name).lower()

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 from by_hand import HOST, PATIENCE, eventually
-from units import HERE, UNIT, RunningUnit, free_port
+from units import HERE, UNIT, RunningUnit
 
 from flowerbed import processes
+from free_ports import free_port
 
 PYTHON = (sys.executable, "-u", "-c")
 
@@ -278,7 +279,7 @@ time.sleep(1000)
 
 def test_a_program_begins_once_the_one_before_has_imported_itself(tmp_path: Path) -> None:
     go = tmp_path / "go"
-    first = IMPORTS.format(go=str(go), then="os.close(int(os.environ['FLOWERBED_IMPORTED']))")
+    first = IMPORTS.format(go=str(go), then="os.write(int(os.environ['FLOWERBED_IMPORTED']), b'!')")
     with RunningUnit(["--after", "superexec=supernode", *pair(first, "print('second', flush=True)")]) as unit:
         unit.says("supernode | importing")
         assert "superexec" not in unit.text
@@ -329,6 +330,7 @@ def test_folders_are_made_before_anything_starts(tmp_path: Path) -> None:
         (["--ready-request", "smtp:1", "--", "a", "true"], "'smtp:1' is not DIALECT:PORT"),
         (["--ready-listening", "70000", "--", "a", "true"], "'70000' is no port"),
         (["--taken", "x", "--", "a", "true"], "--taken, --replied and --lost go together"),
+        (["--finish", "9", "--", "a", "true"], "--finish needs --taken, --replied and --lost"),
         (["--taken", "(", "--replied", "b", "--lost", "c", "--", "a", "true"], "is no regular expression"),
         (["--first-partition", "1", "--hostname", "laptop", "--", "a", "true"], "'laptop', does not end with a number"),
         (["--", "a", "{partition-id}"], "{partition-id} needs --first-partition"),
@@ -549,6 +551,101 @@ def test_a_lost_reply_ends_its_unit() -> None:
     with RunningUnit([*MARKS, *pair(lost, WAITS)]) as unit:
         assert unit.ends() == 70
         assert "could not send a reply" in unit.text
+
+
+REPLIES = """
+import signal, sys, time
+from pathlib import Path
+def goodbye(*_):
+    print("goodbye", flush=True)
+    sys.exit()
+signal.signal(signal.SIGTERM, goodbye)
+print("Received: train message", flush=True)
+while not Path(sys.argv[1]).exists():
+    time.sleep(0.02)
+print("Sent successfully", flush=True)
+time.sleep(1000)
+"""
+
+
+def at_work(go: Path, finish: int, *options: str) -> list[str]:
+    return [
+        *MARKS,
+        "--finish",
+        str(finish),
+        *options,
+        *program("supernode", REPLIES, str(go)),
+        *program("superexec", WAITS),
+    ]
+
+
+def with_constants(**seconds: float) -> tuple[str, ...]:
+    """Return what starts a unit with other times than its own."""
+    given = "\n".join(["import inside_finishing", *(f"inside_finishing.{name} = {seconds[name]}" for name in seconds)])
+    return (*PYTHON, SOONER.replace("import wedge\nwedge.WEDGED_AFTER_SECONDS = 1.0", given))
+
+
+def asked_to_end(unit: RunningUnit) -> None:
+    """Ask a unit whose SuperNode works on a message, and see that it goes on."""
+    unit.says("Received")
+    unit.process.terminate()
+    unit.says("[flowerbed: asked to end; what it works on has ")
+    assert not threading.Event().wait(1)
+    assert "goodbye" not in unit.text
+
+
+def test_a_supernode_that_is_asked_to_end_replies_first_and_stays_for_the_reply_to_be_fetched(tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    with RunningUnit(at_work(go, 60), before=with_constants(FETCHED_SECONDS=3.0)) as unit:
+        asked_to_end(unit)
+        go.touch()
+        unit.says("Sent successfully")
+        assert not threading.Event().wait(1)
+        assert unit.process.poll() is None
+        assert unit.ends() == 0
+        assert "[flowerbed: its last reply was fetched; it ends]" in unit.lines
+        assert "supernode | goodbye" in unit.lines
+
+
+def test_asked_again_it_ends_at_once(tmp_path: Path) -> None:
+    with RunningUnit(at_work(tmp_path / "go", 60)) as unit:
+        asked_to_end(unit)
+        assert unit.terminate() == 0
+        assert "supernode | goodbye" in unit.lines
+        assert "Sent" not in unit.text
+
+
+def test_its_time_to_reply_ends(tmp_path: Path) -> None:
+    with RunningUnit(at_work(tmp_path / "go", 3)) as unit:
+        asked_to_end(unit)
+        assert unit.ends() == 0
+        assert "[flowerbed: its time to reply is over; it ends]" in unit.lines
+        assert "supernode | goodbye" in unit.lines
+
+
+def test_a_supernode_without_work_ends_at_once() -> None:
+    with RunningUnit([*MARKS, "--finish", "60", *pair(SAYS_GOODBYE, WAITS)]) as unit:
+        eventually(lambda: unit.text.count("here") == 2)
+        assert unit.terminate() == 0
+        assert "[flowerbed: asked to end]" in unit.lines
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_nobody_fetches_a_reply_when_the_superlink_has_gone_too(tmp_path: Path, *, busy: bool) -> None:
+    go, name = tmp_path / "go", "GONE_SECONDS" if busy else "GONE_WITH_REPLY_SECONDS"
+    with listener() as superlink:
+        port = superlink.getsockname()[1]
+        words = at_work(go, 60, "--wait-for", f"supernode={HOST}:{port}")
+        with RunningUnit(words, before=with_constants(FETCHED_SECONDS=1000.0, **{name: 3.0})) as unit:
+            asked_to_end(unit)
+            if not busy:
+                go.touch()
+                unit.says("Sent successfully")
+            assert not threading.Event().wait(4)  # longer than it waits for one that does not answer
+            assert unit.process.poll() is None
+            superlink.close()
+            assert unit.ends() == 0
+            assert f"[flowerbed: nobody answers at {HOST}:{port} any more; it ends]" in unit.lines
 
 
 def test_marks_in_what_an_app_says_are_none() -> None:

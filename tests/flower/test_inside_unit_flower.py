@@ -72,6 +72,60 @@ def test_a_killed_half_ends_the_other(federation: FederationInUnits, client: Cli
         assert unit.tree() == []
 
 
+ASKS_ONE = """\
+import time
+
+from flwr.app import Message, RecordDict
+from flwr.serverapp import ServerApp
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid, context):
+    while not (nodes := list(grid.get_node_ids())):
+        time.sleep(0.2)
+    asked = Message(content=RecordDict(), message_type="train", dst_node_id=nodes[0])
+    [reply] = grid.send_and_receive([asked])
+    print("replied:", reply.has_content(), flush=True)
+"""
+WORKS = """\
+import time
+from pathlib import Path
+
+from flwr.app import Message, RecordDict
+from flwr.clientapp import ClientApp
+
+app = ClientApp()
+
+
+@app.train()
+def train(message, context):
+    print("at work", flush=True)
+    while not Path("{go}").exists():
+        time.sleep(0.05)
+    return Message(content=RecordDict(), reply_to=message)
+"""
+
+
+def test_a_supernode_that_is_asked_to_end_replies_to_what_it_works_on(
+    federation: FederationInUnits, client: Client, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    app = write_app(tmp_path / "app", server=ASKS_ONE, client=WORKS.format(go=go))
+    with federation.serverapp_unit() as serverapp, federation.supernode_unit() as unit:
+        eventually(lambda: serverapp.ready() and unit.ready())
+        run = client.ask("submit", app=str(app), config={})["run"]
+        client.ask("follow", run=run)
+        unit.says("at work")
+        unit.process.terminate()
+        unit.says("[flowerbed: asked to end; what it works on has 60 s to get to the ServerApp]")
+        go.touch()
+        assert unit.ends() == 0
+        assert "[flowerbed: its last reply was fetched; it ends]" in unit.lines
+        client.wait(lambda: "replied: True" in client.log(run))
+
+
 def test_a_serverapp_tells_of_its_end_when_its_unit_is_asked_to_end(
     row: Row, federation: FederationInUnits, client: Client, tmp_path: Path
 ) -> None:

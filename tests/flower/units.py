@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,17 +18,10 @@ from by_hand import HOST, PATIENCE, Federation, environment, eventually
 from flowerbed import processes
 from flowerbed.flower import inside
 from flowerbed.flower.contract import Program
+from free_ports import free_port
 
 HERE = Path(inside.__file__).parent
 UNIT = HERE / "unit.py"
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def mount(folder: Path) -> Path:
@@ -191,7 +183,7 @@ class FederationInUnits(Federation):
         runtime = f"{HOST}:{self._port('supernode', 'runtime')}"
         options = ["--first-partition", "3", "--hostname", "pool-1"]
         marks = contract.work_marks
-        options += ["--taken", marks.taken, "--replied", marks.replied, "--lost", marks.lost]
+        options += ["--taken", marks.taken, "--replied", marks.replied, "--lost", marks.lost, "--finish", "60"]
         for option in ("--wait-for", "--ready-connected"):
             options += [option, f"supernode={fleet}", option, f"superexec={runtime}"]
         options += ["--after", "superexec=supernode"]

@@ -11,6 +11,14 @@ from federation.beds import Bed
 DIGITS = "registry.example/digits"
 """The image with scikit-learn, with a Flower release as its tag; tests' own apps need what Flower's images have."""
 
+SITES = ("test-site-0", "test-site-1")
+"""The Pods of the SuperNodes."""
+
+_TRAINED = "/tmp/trained"
+LONG_ROUND_2 = ("--run-config", f'seconds=0.0 until="{_TRAINED}" only-round=2 num-server-rounds=3')
+"""The slow app trains in round 2 until a test lets it go on. Flower 1.22 keeps arrays that nobody has fetched in memory
+alone, which are lost with a SuperLink: while both SuperNodes train there are none."""
+
 
 @dataclass
 class ClusterBed(Bed):
@@ -29,6 +37,35 @@ class ClusterBed(Bed):
         if (self.folder / "federation.yaml").exists():
             self("down", "--volumes")
 
+    def next_run(self) -> int:
+        """Return the number of the next run."""
+        return len(self("runs").lines) + 1
+
+    def begin_run(self, *arguments: str) -> Callable[[], dict[str, object]]:
+        """Begin a run, and wait for its second round; return what waits for its end and gives it."""
+        number = self.next_run()
+        running = self.start("run", *arguments)
+        self.wait_for_round(2, run=number)
+
+        def end() -> dict[str, object]:
+            said = self.finish(running)
+            return {**said.last("run"), "status": said.status}
+
+        return end
+
+    def wait_until_both_train(self) -> None:
+        """Wait until both SuperNodes train in a run's second round."""
+        self.wait(lambda: all(self.kubectl("logs", pod).count("slow: training") == 2 for pod in SITES), "round 2")
+
+    def let_both_finish(self) -> None:
+        """End a training that lasts until then."""
+        for pod in SITES:
+            self.let_finish(pod)
+
+    def let_finish(self, pod: str) -> None:
+        """End such a training in one Pod."""
+        self.kubectl("exec", pod, "--", "touch", _TRAINED)
+
     def pods(self) -> dict[str, str]:
         """Return the uid of each Pod by its name."""
         listed = self.kubectl(
@@ -36,8 +73,10 @@ class ClusterBed(Bed):
         )
         return dict(pair.split("=") for pair in listed.split())
 
-    def write(self, release: str, *, layout: str = "Colocated", image: str | None = None, more: str = "") -> None:
-        """Write the federation file."""
+    def write(
+        self, release: str, *, layout: str = "Colocated", image: str | None = None, pool: str = "", more: str = ""
+    ) -> None:
+        """Write the federation file, with more for its pool and more below its spec."""
         name = f"{DIGITS}:{release}" if self.folder.name == "digits" else f"flwr/superexec:{release}"
         text = "\n".join(
             [
@@ -48,7 +87,7 @@ class ClusterBed(Bed):
                 f'  flower: "{release.rpartition(".")[0]}"',
                 f"  layout: {layout}",
                 f'  app: {{image: "{image or name}"}}',
-                "  supernodes: [{name: site, replicas: 2}]",
+                f"  supernodes: [{{name: site, replicas: 2{pool}}}]",
                 *([more] if more else []),
                 "",
             ]

@@ -80,6 +80,15 @@ def workloads(made: list[Object]) -> Iterator[Object]:
 
 
 def container(item: Object) -> Object:
-    (found,) = item["spec"]["template"]["spec"]["containers"]
+    """Return the container with Flower's programs."""
+    found, *beside = item["spec"]["template"]["spec"]["containers"]
+    assert [other["name"] for other in beside] in ([], ["proxy"])
     assert isinstance(found, dict)
+    return found
+
+
+def containers(item: Object) -> list[Object]:
+    """Return all containers of a workload."""
+    found = item["spec"]["template"]["spec"]["containers"]
+    assert isinstance(found, list)
     return found

@@ -124,11 +124,11 @@ class TestForbidden:
         assert "make the namespace beforehand" in str(error.hint)
 
     def test_what_the_table_has_not_is_added(self) -> None:
-        message = cannot("ann", "list", "secrets", 'in the namespace "x"')
-        error = from_status({"code": 403, "message": message}, doing="listing Secrets")
+        message = cannot("ann", "list", "serviceaccounts", 'in the namespace "x"')
+        error = from_status({"code": 403, "message": message}, doing="listing ServiceAccounts")
         assert isinstance(error, ClusterForbidden)
         rules: Any = error.role[0]["rules"]
-        assert rules[-1] == {"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]}
+        assert rules[-1] == {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["list"]}
 
     def test_nobody(self) -> None:
         message = cannot("system:anonymous", "list", "pods", 'in the namespace "x"')
@@ -288,8 +288,8 @@ class TestRole:
             rule.resource for rule in RUN_RULES
         }
 
-    def test_secrets_are_never_read(self) -> None:
-        assert not any(rule.resource == "secrets" for rule in (*RULES, *CLUSTER_RULES))
+    def test_who_only_runs_apps_reads_no_secret(self) -> None:
+        assert not any(rule.resource == "secrets" for rule in (*RUN_RULES, *CLUSTER_RULES))
 
     def test_exec_by_websocket_needs_both_verbs(self) -> None:
         """``get`` for the request itself, and ``create`` since Kubernetes 1.35."""

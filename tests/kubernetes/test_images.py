@@ -14,7 +14,7 @@ from flowerbed.errors import SpecError
 from flowerbed.flower.releases import find
 from flowerbed.kubernetes.manifests.images import image_problems
 from flowerbed.kubernetes.opening import open_file
-from kubernetes.federations import FULL, SMALL, container, federation, rendered, workloads
+from kubernetes.federations import FULL, SMALL, container, containers, federation, rendered, workloads
 
 Say = Callable[..., tuple[int, str]]
 
@@ -59,9 +59,26 @@ def test_where_flowers_images_come_from(said: str, superlink: str, supernode: st
     assert images(said, "Quickstart", "1.22") == {"demo-superlink": superlink, "demo-site-0": supernode}
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("images: {}", "nginxinc/nginx-unprivileged:1.28-alpine"),
+        (
+            "images: {registry: registry.example.org/mirror}",
+            "registry.example.org/mirror/nginxinc/nginx-unprivileged:1.28-alpine",
+        ),
+        ("images: {registry: registry.example.org, proxy: example/nginx:1}", "example/nginx:1"),
+    ],
+)
+def test_where_the_proxys_image_comes_from(said: str, expected: str) -> None:
+    made = rendered(SMALL.replace("spec:", f"spec:\n  {said}"))
+    (superlink,) = [item for item in workloads(made) if item["metadata"]["name"] == "demo-superlink"]
+    assert [one["image"] for one in containers(superlink)][1:] == [expected]
+
+
 PINNED = SMALL.replace("spec:", "spec:\n  security: {images: Pinned}").replace("LAYOUT", "Colocated")
 WITH_DIGESTS = PINNED.replace("app:1.0", f"app:1.0@{ONE}").replace(
-    "spec:", f'spec:\n  images: {{digests: {{superlink: "{TWO}"}}}}'
+    "spec:", f'spec:\n  images: {{digests: {{superlink: "{TWO}"}}, proxy: "example/nginx@{ONE}"}}'
 )
 
 
@@ -78,6 +95,10 @@ def test_every_image_without_a_digest_is_named() -> None:
         ("spec", "images", "digests", "superlink"): (
             "is missing, and flwr/superlink:1.41.0 has no digest; spec.security.images is Pinned",
             "superlink: sha256:…, or `flowerbed lock`",
+        ),
+        ("spec", "images", "proxy"): (
+            "nginxinc/nginx-unprivileged:1.28-alpine has no digest; spec.security.images is Pinned",
+            'name it by what it holds: "nginxinc/nginx-unprivileged:1.28-alpine@sha256:…", or `flowerbed lock`',
         ),
     }
     other = PINNED.replace("spec:", "spec:\n  superlink: {image: example/own:1}")
@@ -102,6 +123,7 @@ def test_what_is_not_pinned_is_neither_rendered_nor_brought_up(tmp_path: Path, s
     assert set(re.findall(r"image: \"?([^\"\n]+)", said)) == {
         f"ghcr.io/example/app:1.0@{ONE}",
         f"flwr/superlink:1.41.0@{TWO}",
+        f"example/nginx@{ONE}",
     }
 
 

@@ -15,12 +15,15 @@ from flowerbed.errors import UsageError
 from flowerbed.flower import inside
 from flowerbed.flower.releases import RELEASES, find
 from flowerbed.kubernetes import labels
-from flowerbed.kubernetes.manifests import programs
+from flowerbed.kubernetes.manifests import programs, proxy
+from flowerbed.kubernetes.manifests.certificate import superlink_names
+from flowerbed.kubernetes.manifests.identity import Identity
 from flowerbed.kubernetes.manifests.images import image_missing
 from flowerbed.kubernetes.manifests.objects import objects
+from flowerbed.kubernetes.manifests.places import ANYWHERE
 from flowerbed.spec.model import API_VERSION, KIND, App, Federation, FederationSpec, Layout, Metadata, SuperNodePool
 from flowerbed.topology.build import build
-from kubernetes.federations import FULL, SMALL, Object, container, federation, named, rendered, workloads
+from kubernetes.federations import FULL, SMALL, Object, container, containers, federation, named, rendered, workloads
 
 GOLDEN = Path(__file__).parent / "golden" / "colocated.yaml"
 
@@ -33,15 +36,75 @@ def test_a_federation_written_out_in_full() -> None:
             item["data"] = dict.fromkeys(item["data"], "…")
         for template in [item["spec"]["template"]] if "template" in item.get("spec", {}) else []:
             assert template["metadata"]["annotations"]["flowerbed.dev/programs"] == programs.digest()
-            template["metadata"]["annotations"]["flowerbed.dev/programs"] = "DIGEST"
+            assert template["metadata"]["annotations"].keys() <= {"flowerbed.dev/programs", "flowerbed.dev/proxy"}
+            template["metadata"]["annotations"] = dict.fromkeys(template["metadata"]["annotations"], "DIGEST")
     assert [named(item) for item in made] == list(expected)
     for item in made:
         assert item == expected[named(item)]
 
 
+@pytest.mark.parametrize("release", ["1.22", "1.41"])
+def test_the_proxy_is_told_in_full(release: str) -> None:
+    made = rendered(FULL, flower=release)
+    (config,) = [item for item in made if item["kind"] == "ConfigMap" and item["metadata"]["name"].endswith("-proxy")]
+    assert config["data"]["nginx.conf"] == GOLDEN.with_name(f"nginx-{release}.conf").read_text(encoding="utf-8")
+
+
+def test_a_forwarder_calls_the_superlink_by_the_name_in_its_certificate() -> None:
+    demo = federation(SMALL)
+    for release, word in (("1.22", "grpc_pass grpcs"), ("1.41", "proxy_pass https")):
+        row = find(release)
+        identity = Identity.of(demo, row, "research")
+        text = proxy.forwarder(demo, row, identity)
+        assert f"{word}://demo-superlink.research.svc:9093;" in text
+        (name,) = re.findall(r"_ssl_name (\S+);", text)
+        assert name in superlink_names(demo, identity.namespace)
+        assert re.findall(r"listen (\S+?)[ ;]", text) == ["127.0.0.1:9093"]
+
+
+def test_another_configuration_of_the_proxy_rolls_its_pod() -> None:
+    found = set()
+    for release in ("1.22", "1.31", "1.41"):
+        (item,) = [item for item in workloads(rendered(SMALL, flower=release)) if named(item).endswith("-superlink")]
+        found.add(item["spec"]["template"]["metadata"]["annotations"]["flowerbed.dev/proxy"])
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize("security", ["{controlApi: Open}", "{tls: {mode: Disabled}}"])
+def test_without_the_proxy_the_superlink_has_its_ports_itself(security: str) -> None:
+    made = rendered(SMALL.replace("spec:", f"spec:\n  security: {security}"))
+    assert not [item for item in made if item["metadata"]["name"].endswith("-proxy")]
+    (superlink,) = [item for item in workloads(made) if named(item).endswith("-superlink")]
+    assert [one["name"] for one in containers(superlink)] == ["superlink"]
+    assert ANYWHERE in container(superlink)["args"]
+    (service,) = [item for item in made if item["kind"] == "Service"]
+    assert [(port["name"], port["port"]) for port in service["spec"]["ports"]] == [("api", 8000)]
+
+
+@pytest.mark.parametrize("release", [str(row.minor) for row in RELEASES])
+def test_the_superlink_is_on_loopback_behind_the_proxy(release: str) -> None:
+    made = rendered(SMALL, flower=release)
+    (superlink,) = [item for item in workloads(made) if named(item).endswith("-superlink")]
+    one, before = containers(superlink)
+    assert [port["name"] for port in one["ports"]] == ["health"]
+    assert ANYWHERE not in " ".join(one["args"])
+    listened = {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", " ".join(one["args"]))}
+    listened |= {int(one["args"][at + 1]) for at, word in enumerate(one["args"]) if word == "--port"}
+    (config,) = [item for item in made if item["kind"] == "ConfigMap" and item["metadata"]["name"] == "demo-proxy"]
+    text = config["data"]["nginx.conf"]
+    assert {int(port) for port in re.findall(r"_pass \w+://127\.0\.0\.1:(\d+);", text)} == listened
+    doors = {int(port) for port in re.findall(r"listen 0\.0\.0\.0:(\d+)", text)}
+    assert doors == {port["containerPort"] for port in before["ports"]}
+    assert not doors & listened
+
+
 def arguments(made: list[Object], name: str) -> list[str]:
     (item,) = [item for item in workloads(made) if item["metadata"]["name"] == name]
     return list(container(item)["args"])
+
+
+TRUST = "/flowerbed-trust"
+AUTHORITY = f"{TRUST}/authority/ca.crt"
 
 
 def test_1_22_is_told_what_it_wants() -> None:
@@ -53,9 +116,13 @@ def test_1_22_is_told_what_it_wants() -> None:
         ("control", 9093),
     ]
     assert " ".join(arguments(made, "demo-superlink")) == (
-        "--health-port 9990 --make-folder /data/1.22 --ready-request grpc122:9093"
-        " -- superlink flower-superlink --insecure --isolation process"
-        " --serverappio-api-address 0.0.0.0:9091 --fleet-api-address 0.0.0.0:9092 --control-api-address 0.0.0.0:9093"
+        "--health-port 9990 --make-folder /data/1.22 --ready-request grpc122:19093"
+        f" --root-certificates {AUTHORITY} --end-when-changed {TRUST}/superlink/tls.crt"
+        f" --register-nodes {TRUST}/nodes/nodes.json --database /data/1.22/state.db"
+        f" -- superlink flower-superlink --ssl-ca-certfile {AUTHORITY} --ssl-certfile {TRUST}/superlink/tls.crt"
+        f" --ssl-keyfile {TRUST}/superlink/tls.key --auth-list-public-keys {TRUST}/nodes/nodes.csv --isolation process"
+        " --serverappio-api-address 127.0.0.1:19091 --fleet-api-address 127.0.0.1:19092"
+        " --control-api-address 127.0.0.1:19093"
         " --database /data/1.22/state.db --storage-dir /data/1.22/fabs"
     )
     assert " ".join(arguments(made, "demo-superexec-serverapp")) == (
@@ -67,7 +134,9 @@ def test_1_22_is_told_what_it_wants() -> None:
         " supernode=demo-superlink:9092 --wait-for superexec=127.0.0.1:9094"
         " --ready-connected supernode=demo-superlink:9092 --ready-connected superexec=127.0.0.1:9094"
         " --after superexec=supernode"
-        " -- supernode env FLWR_HOME=/tmp/flwr/supernode flower-supernode --insecure --isolation process"
+        f" -- supernode env FLWR_HOME=/tmp/flwr/supernode flower-supernode --root-certificates {AUTHORITY}"
+        " --auth-supernode-private-key /tmp/flowerbed-node/key --auth-supernode-public-key /tmp/flowerbed-node/key.pub"
+        " --isolation process"
         " --superlink demo-superlink:9092 --clientappio-api-address 127.0.0.1:9094"
         " --node-config partition-id={partition-id} num-partitions=2"
         " -- superexec env FLWR_HOME=/tmp/flwr/superexec flower-superexec --insecure --plugin-type clientapp"
@@ -89,13 +158,13 @@ def test_every_pod_passes_pod_security_restricted(text: str, release: str) -> No
     for item in workloads(rendered(text, flower=release)):
         spec = item["spec"]["template"]["spec"]
         assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers", "ephemeralContainers"} & spec.keys()
-        pod, one = spec["securityContext"], container(item)
-        own = one["securityContext"]
+        pod = spec["securityContext"]
         assert (pod["runAsNonRoot"], pod["runAsUser"] > 0) == (True, True)
         assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
-        assert own["allowPrivilegeEscalation"] is False
-        assert own["capabilities"] == {"drop": ["ALL"]}
-        assert not {"privileged", "procMount", "seLinuxOptions", "windowsOptions"} & own.keys()
+        for own in (one["securityContext"] for one in containers(item)):
+            assert own["allowPrivilegeEscalation"] is False
+            assert own["capabilities"] == {"drop": ["ALL"]}
+            assert not {"privileged", "procMount", "seLinuxOptions", "windowsOptions"} & own.keys()
         allowed = {
             "configMap",
             "emptyDir",
@@ -107,7 +176,7 @@ def test_every_pod_passes_pod_security_restricted(text: str, release: str) -> No
             "projected",
         }
         assert all((volume.keys() - {"name"}) <= allowed for volume in spec["volumes"])
-        assert all("hostPort" not in port for port in one["ports"])
+        assert all("hostPort" not in port for one in containers(item) for port in one["ports"])
 
 
 @pytest.mark.parametrize("text", VARIANTS)
@@ -115,18 +184,20 @@ def test_every_pod_passes_pod_security_restricted(text: str, release: str) -> No
 def test_every_pod_is_held_to_what_it_needs(text: str, release: str) -> None:
     for item in workloads(rendered(text, flower=release)):
         spec, one = item["spec"]["template"]["spec"], container(item)
-        assert one["securityContext"]["readOnlyRootFilesystem"] is True
+        assert all(each["securityContext"]["readOnlyRootFilesystem"] is True for each in containers(item))
         assert spec["automountServiceAccountToken"] is False
         assert spec["enableServiceLinks"] is False
         for kind in ("requests", "limits"):
-            assert {"cpu", "memory"} <= one["resources"][kind].keys()
-        environment = {entry["name"]: entry["value"] for entry in one["env"]}
+            assert all({"cpu", "memory"} <= each["resources"][kind].keys() for each in containers(item))
+        environment = {entry["name"]: entry["value"] for entry in one["env"] if "value" in entry}
         assert environment["FLWR_TELEMETRY_ENABLED"] == "0"
         assert environment["FLWR_DISABLE_UPDATE_CHECK"] == "1"
         mounted = {mount["name"]: mount["mountPath"] for mount in one["volumeMounts"]}
         there = {volume["name"] for volume in spec["volumes"]}
         there |= {claim["metadata"]["name"] for claim in item["spec"].get("volumeClaimTemplates", [])}
-        assert mounted.keys() == there
+        beside = {mount["name"] for each in containers(item)[1:] for mount in each["volumeMounts"]}
+        assert mounted.keys() | beside == there
+        assert {name for name in beside if name not in mounted} <= {"flowerbed-proxy", "flowerbed-proxy-scratch"}
         writable = {mount["mountPath"] for mount in one["volumeMounts"] if not mount.get("readOnly")}
         written = set(
             re.findall(r"(/(?:data|tmp|results))\b", " ".join(map(str, [*one["args"], *environment.values()])))
@@ -173,7 +244,7 @@ def test_only_what_is_dialled_has_a_service_and_it_has_the_ports(release: str) -
     assert dialled
     assert dialled <= offered
     (superlink,) = [item for item in workloads(made) if item["metadata"]["name"] == "demo-superlink"]
-    named_ports = {port["name"]: port["containerPort"] for port in container(superlink)["ports"]}
+    named_ports = {port["name"]: port["containerPort"] for one in containers(superlink) for port in one["ports"]}
     assert {port["targetPort"]: port["port"] for port in service["spec"]["ports"]}.items() <= named_ports.items()
 
 
@@ -267,6 +338,21 @@ def test_a_drain_waits_for_the_servers_side_unless_the_file_lets_it_go_on() -> N
     assert "PodDisruptionBudget" not in {item["kind"] for item in rendered(SMALL, "Quickstart")}
 
 
+@pytest.mark.parametrize(("text", "grace", "finish"), [("", 30, 0), ("600", 600, 570), ("31", 31, 1), ("30", 30, 0)])
+def test_a_supernode_has_time_to_reply_if_it_is_given_and_everybody_30_seconds_to_end(
+    text: str, grace: int, finish: int
+) -> None:
+    given = f", terminationGracePeriodSeconds: {text}" if text else ""
+    made = rendered(SMALL.replace("{name: site", "{name: site" + given))
+    found = {
+        item["metadata"]["name"]: item["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+        for item in workloads(made)
+    }
+    assert found == {"demo-superlink": 30, "demo-superexec-serverapp": 30, "demo-site": grace}
+    said = " ".join(arguments(made, "demo-site")).partition(" -- ")[0]
+    assert re.findall(r"--finish (\d+)", said) == ([str(finish)] if finish else [])
+
+
 def test_only_what_waits_for_nobody_is_started_again_when_it_does_not_get_ready() -> None:
     probed = {item["metadata"]["name"]: container(item).get("startupProbe") for item in workloads(rendered(SMALL))}
     assert {name for name, probe in probed.items() if probe} == {"demo-superlink"}
@@ -304,7 +390,7 @@ def test_quickstart_takes_what_the_file_says_too() -> None:
 
 def test_the_pods_have_all_programs_and_can_start_the_launchers() -> None:
     assert all(path.is_file() for path in inside.in_pods().values())
-    (config_map,) = [item for item in rendered(SMALL) if item["kind"] == "ConfigMap"]
+    (config_map,) = [item for item in rendered(SMALL) if named(item) == "ConfigMap/demo-programs"]
     data = config_map["data"]
     assert set(inside.launchers()) < set(data)
     for name in inside.launchers():

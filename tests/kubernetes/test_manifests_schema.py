@@ -12,6 +12,7 @@ from kubernetes_validate import utils
 from kubernetes.federations import FULL, SMALL, Object, named, rendered, workloads
 from kubernetes.test_network import OPEN
 from kubernetes.test_placement import EXACTING
+from kubernetes.test_sites import VARIANTS as SITES
 
 OLDEST = (1, 28)
 
@@ -39,6 +40,10 @@ def variants() -> Iterator[tuple[str, Object]]:
     for flower in ("1.22", "1.37", "1.41"):
         for item in rendered(OPEN, flower=flower):
             yield f"open {flower} {named(item)}", item
+        for text in SITES:
+            for item in rendered(text, flower=flower):
+                if item["kind"] != "TLSRoute":  # no part of Kubernetes itself
+                    yield f"sites {flower} {named(item)}", item
 
 
 @pytest.mark.parametrize("version", versions())

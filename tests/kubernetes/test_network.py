@@ -106,24 +106,43 @@ TO_SUPERLINK: dict[str, dict[str, set[int]]] = {
         "serverapp": {8000},
         "site": {9092},
         "runs": {9092},
-        "job": {8000},
-        "web": {8000},
-        "worker": {8000},
-        "notebook": {8000, 9092},
+        "job": {9093},
+        "web": {9093},
+        "worker": {9093},
+        "notebook": {9092, 9093},
         "gateway": {9092},
     },
-    "1.41": {name: {8000} for name in ("serverapp", "site", "runs", "job", "web", "worker", "notebook", "gateway")},
+    "1.41": {
+        "serverapp": {9091},
+        "site": {8000},
+        "runs": {8000},
+        "job": {9093},
+        "web": {9093},
+        "worker": {9093},
+        "notebook": {8000, 9093},
+        "gateway": {8000},
+    },
 }
 
+TO_AN_OPEN_SUPERLINK = {
+    "1.22": TO_SUPERLINK["1.22"],
+    "1.37": {**TO_SUPERLINK["1.37"], **{name: {8000} for name in ("job", "web", "worker")}, "notebook": {8000, 9092}},
+    "1.41": {name: {8000} for name in TO_SUPERLINK["1.41"]},
+}
+"""The same without a proxy: on newer releases whoever reaches one API reaches all."""
+
 FEDERATION = ("superlink", "serverapp", "site", "runs", "job", "debug")
-PORTS = (53, 443, 5000, 8000, 9091, 9092, 9093, CLIENTAPP_IO, HEALTH)
+PORTS = (53, 443, 5000, 8000, 9091, 9092, 9093, 9991, 18000, 19093, CLIENTAPP_IO, HEALTH)
 
 
 @pytest.mark.parametrize("release", list(TO_SUPERLINK))
-def test_every_cell_of_the_matrix_within_the_cluster(release: str) -> None:
-    made = rendered(OPEN, flower=release)
+@pytest.mark.parametrize("control", ["Closed", "Open"])
+def test_every_cell_of_the_matrix_within_the_cluster(release: str, control: str) -> None:
+    text = OPEN.replace("  access:", f"  security: {{controlApi: {control}}}\n  access:")
+    made = rendered(text, flower=release)
     all_pods = pods(made, release)
-    expected = {(name, "superlink", port) for name, ports in TO_SUPERLINK[release].items() for port in ports}
+    table = TO_SUPERLINK if control == "Closed" else TO_AN_OPEN_SUPERLINK
+    expected = {(name, "superlink", port) for name, ports in table[release].items() for port in ports}
     expected |= {(name, "dns", 53) for name in ("serverapp", "site", "runs", "job")}
     expected |= {("serverapp", "mlflow", 5000)}
     found = {
@@ -219,7 +238,7 @@ def policies(text: str) -> dict[str, Any]:
 
 def test_peers_are_written_with_both_selectors_in_one_item() -> None:
     ingress = policies(OPEN)["demo-superlink"]["ingress"]
-    assert ingress[1:] == [
+    assert ingress[3:] == [
         {
             "from": [
                 {
@@ -243,7 +262,7 @@ def test_peers_are_written_with_both_selectors_in_one_item() -> None:
                     },
                 }
             ],
-            "ports": [{"protocol": "TCP", "port": 8000}],
+            "ports": [{"protocol": "TCP", "port": 9093}],
         },
         {
             "from": [
@@ -252,7 +271,7 @@ def test_peers_are_written_with_both_selectors_in_one_item() -> None:
                     "podSelector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["notebook"]}]},
                 }
             ],
-            "ports": [{"protocol": "TCP", "port": 8000}],
+            "ports": [{"protocol": "TCP", "port": 9093}, {"protocol": "TCP", "port": 8000}],
         },
         {"from": [{"podSelector": {"matchLabels": {"app": "gateway"}}}], "ports": [{"protocol": "TCP", "port": 8000}]},
     ]
@@ -274,14 +293,14 @@ def test_the_namespaces_of_a_preset_can_be_said() -> None:
     text = OPEN.replace(
         "- preset: Thunderline", "- preset: Thunderline\n      namespaceSelector: {matchLabels: {a: b}}"
     )
-    peer = policies(text)["demo-superlink"]["ingress"][1]["from"][0]
+    peer = policies(text)["demo-superlink"]["ingress"][3]["from"][0]
     assert peer["namespaceSelector"] == {"matchLabels": {"a": "b"}}
 
 
 def test_all_namespaces_is_not_the_own_one() -> None:
     """In Kubernetes an empty selector is everything, and one that is left out is not."""
     text = OPEN.replace("{matchLabels: {team: imaging}}", "{}")
-    assert policies(text)["demo-superlink"]["ingress"][2]["from"][0]["namespaceSelector"] == {}
+    assert policies(text)["demo-superlink"]["ingress"][4]["from"][0]["namespaceSelector"] == {}
 
 
 def test_dns_elsewhere() -> None:

@@ -46,12 +46,11 @@ def stream(text: str) -> dict[str, Object]:
     return by_name(list(yaml.safe_load_all(text)))
 
 
-@LAYOUTS
-def test_tls_is_refused_while_it_is_not_there(file: Callable[..., Path], layout: str, say: Say) -> None:  # noqa: F811
-    path = file(SMALL + "  security: {tls: {mode: Auto}}\n", layout)
+def test_quickstart_has_no_tls(file: Callable[..., Path], say: Say) -> None:  # noqa: F811
+    path = file(SMALL + "  security: {tls: {mode: Auto}}\n", "Quickstart")
     status, said = say("render", "--file", str(path))
     assert status == 2
-    assert "spec.security: TLS and the identity of SuperNodes are there for the local runtime only so far" in said
+    assert "spec.security.tls: on Kubernetes, layout: Quickstart is Flower's own walk-through, which has no TLS" in said
 
 
 # The stream.
@@ -87,9 +86,10 @@ def test_json_has_an_object_on_each_line(file: Callable[..., Path], say: Say) ->
     path = file(FULL)
     _, plain = say("render", "--file", str(path))
     status, said = say("render", "--file", str(path), "--json")
-    lines = [json.loads(line) for line in said.splitlines()]
+    told = [json.loads(line) for line in said.splitlines()]
     assert status == 0
-    assert {line["type"] for line in lines} == {"object"}
+    assert {line["type"] for line in told} == {"needed", "object"}
+    lines = [line for line in told if line["type"] == "object"]
     assert by_name([line["object"] for line in lines]) == stream(plain)
     assert [f"{line['kind']}/{line['name']}" for line in lines] == list(stream(plain))
 
@@ -132,7 +132,7 @@ def test_a_second_time_changes_only_what_the_file_changes(file: Callable[..., Pa
     status, said = render(SMALL.replace("replicas: 2", "replicas: 3"), "--json")
     assert status == 0
     changed = {json.loads(line)["path"] for line in said.splitlines()}
-    assert changed == {str(folder / "base" / "supernodes.yaml")}
+    assert changed == {str(folder / "base" / "supernodes.yaml"), str(folder / "SECRETS.md")}
     assert render(SMALL)[0] == 0
     assert texts(folder) == before
 
@@ -322,7 +322,11 @@ def test_values_reach_what_they_are_for(chart: Rendered) -> None:
     values = {
         "namespace": "elsewhere",
         "createNamespace": False,
-        "images": {"app": "registry.example.org/app:2", "superlink": "registry.example.org/superlink:1"},
+        "images": {
+            "app": "registry.example.org/app:2",
+            "superlink": "registry.example.org/superlink:1",
+            "proxy": "registry.example.org/nginx:1",
+        },
         "imagePullSecrets": [],
         "resources": {"supernodes": {"clinic": {"limits": {"memory": "8Gi"}}}},
         "storage": {"size": "20Gi", "storageClassName": ""},
@@ -332,9 +336,10 @@ def test_values_reach_what_they_are_for(chart: Rendered) -> None:
     assert made.keys() == plain.keys() - {"Namespace/research"}
     assert {item["metadata"]["namespace"] for item in made.values()} == {"elsewhere"}
     pods = {name: item["spec"]["template"]["spec"] for name, item in made.items() if "template" in item.get("spec", {})}
-    assert {spec["containers"][0]["image"] for spec in pods.values()} == {
+    assert {one["image"] for spec in pods.values() for one in spec["containers"]} == {
         "registry.example.org/app:2",
         "registry.example.org/superlink:1",
+        "registry.example.org/nginx:1",
     }
     assert not any("imagePullSecrets" in spec for spec in pods.values())
     limits = {name: spec["containers"][0]["resources"]["limits"]["memory"] for name, spec in pods.items()}

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
-from flowerbed.kubernetes.submission import another_flower, missing, pack
+from flowerbed.errors import ClusterUnreachable
+from flowerbed.kubernetes.submission import TRIES, Submission, another_flower, missing, pack
 
 IMAGE = {"flwr": "1.41.0", "scikit-learn": "1.5.2", "Numpy": "1.26.4", "typing_extensions": "4.12.2"}
 
@@ -74,3 +78,39 @@ def test_a_packed_folder_is_the_same_each_time_but_for_its_content(tmp_path: Pat
         members = {member.name: member for member in archive.getmembers()}
         assert set(members) == {".", "./app", "./app/task.py"}
         assert {(member.uid, member.gid, member.mtime, member.uname) for member in members.values()} == {(0, 0, 0, "")}
+
+
+class Flaky:
+    """A cluster whose connections break off a few times, and then last."""
+
+    def __init__(self, breaks: int) -> None:
+        self.left = breaks
+        self.sent: list[bytes] = []
+
+    @contextmanager
+    def stream(self, *_: object) -> Iterator[Any]:
+        outer = self
+
+        class Stream:
+            exit_code = 0
+            errors = b""
+
+            def write(self, data: bytes) -> None:
+                outer.sent.append(data)
+
+            def read(self) -> Iterator[bytes]:
+                if outer.left:
+                    outer.left -= 1
+                    raise ClusterUnreachable("it broke off")
+                yield b"received"
+
+        yield Stream()
+
+
+def test_a_connection_that_breaks_off_is_made_again_with_all_of_it() -> None:
+    cluster: Any = Flaky(TRIES - 1)
+    submission = Submission(cluster, {"metadata": {"namespace": "ns"}}, lambda: "")
+    assert submission._executed("pod", ["receive"], b"an app")[1] == b"received"
+    assert cluster.sent == [b"an app"] * TRIES
+    with pytest.raises(ClusterUnreachable):
+        Submission(Flaky(TRIES), {"metadata": {"namespace": "ns"}}, lambda: "")._executed("pod", ["x"])  # type: ignore[arg-type]

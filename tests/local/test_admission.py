@@ -7,7 +7,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from flowerbed.local.client import ClientError
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.plan import LISTED, REGISTERED, Plan
 from flowerbed.trust.folder import TrustFolder
+from flowerbed.trust.layout import public_keys
 
 NOW = datetime.now(UTC)
 
@@ -35,7 +36,7 @@ class Answers:
         self.asked.append({"op": op, **arguments})
         if self.refusals:
             raise self.refusals.pop(0)
-        return {"dismissed": True}
+        return {"dismissed": True, "gone": []}
 
 
 class Around:
@@ -145,6 +146,48 @@ def test_one_that_was_revoked_is_not_let_in_and_the_superlink_hears_of_it(around
     asyncio.run(begin())
     assert one.client.asked == [{"op": "dismiss", "key": key(one)}] * 2
     assert not one.folder.admitted("site-0").exists()
+
+
+def test_the_superlink_hears_of_all_keys_of_one_elsewhere_and_of_those_that_are_no_more(
+    around: Callable[[str], Around],
+) -> None:
+    one = around(LISTED)
+    trust = TrustFolder(one.folder.trust.root)
+    trust.make_nodes(["site-0"], random=secrets.token_bytes, external=["far-0", "gone-0"])
+    gone = public_keys(trust.node_registered_key("gone-0").read_text())
+    trust.make_nodes(["site-0"], random=secrets.token_bytes, external=["far-0"])
+    one.plan = replace(one.plan, external=["far-0"])
+    one.client.refusals = [ClientError("unavailable", "away")]
+    wanted = public_keys(trust.node_registered_key("far-0").read_text())
+
+    async def begin() -> None:
+        admissions = Admissions(one)
+        await admissions.dismiss_all()
+        await admissions.admit_external()
+
+    asyncio.run(begin())
+    dismissed = [asked["key"] for asked in one.client.asked if asked["op"] == "dismiss"]
+    assert dismissed == [gone[0], *gone]  # the first was not heard
+    assert one.client.asked[-1] == {"op": "admit-all", "keys": wanted}
+
+
+def test_keys_of_1_22_are_freed_while_somebody_is_elsewhere(
+    around: Callable[[str], Around], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "_FREE_SECONDS", 0.01)
+    one = around(LISTED)
+    TrustFolder(one.folder.trust.root).make_nodes([], random=secrets.token_bytes, external=["far-0"])
+    one.plan = replace(one.plan, external=["far-0"])
+
+    async def begin() -> None:
+        admissions = Admissions(one)
+        admissions.begin_all()
+        while sum(asked["op"] == "free" for asked in one.client.asked) < 2:
+            await asyncio.sleep(0.01)
+        admissions.close()
+
+    asyncio.run(asyncio.wait_for(begin(), 30))
+    assert [asked["op"] for asked in one.client.asked][:2] == ["admit-all", "free"]
 
 
 def test_without_node_auth_nobody_waits(around: Callable[[str], Around]) -> None:

@@ -21,7 +21,16 @@ from flowerbed.flower.values import (
     TrustFile,
 )
 from flowerbed.local.layout import StateFolder
-from flowerbed.local.plan import Plan, PlannedUnit, common_environment, resolve
+from flowerbed.local.plan import (
+    Plan,
+    PlannedUnit,
+    common_environment,
+    has_trust,
+    holding,
+    resolve,
+    with_versions,
+)
+from flowerbed.local.ports import EVERYWHERE, LOOPBACK
 from flowerbed.topology.model import SUPERLINK, Component, Role, Topology, Unit
 
 FOLDER = StateFolder(Path("/state"))
@@ -78,6 +87,14 @@ def test_every_place_is_a_loopback_address_or_a_path() -> None:
     assert superlink.ports == PORTS[SUPERLINK]
 
 
+@pytest.mark.parametrize(("shown", "fleet", "host"), [("fleet", EVERYWHERE, LOOPBACK), ("api", LOOPBACK, EVERYWHERE)])
+def test_the_port_that_is_shown_listens_everywhere_and_no_other(shown: str, fleet: str, host: str) -> None:
+    made = resolve(TOPOLOGY, PORTS, FOLDER, minor="1.41", executables=Path("/e"), environment={}, shown=shown)
+    superlink, site = (unit.components[0] for unit in made)
+    assert superlink.argv[1:5] == ["--address", f"{fleet}:4001", "--host", host]
+    assert site.argv[1:] == ["--superlink", "127.0.0.1:4001"]  # who is here dials as before
+
+
 def test_another_shell_is_no_change_and_another_setting_is() -> None:
     before = [unit.fingerprint for unit in units()]
     assert [unit.fingerprint for unit in units({"PATH": "/elsewhere", "LANG": "C"})] == before
@@ -86,29 +103,80 @@ def test_another_shell_is_no_change_and_another_setting_is() -> None:
     assert [unit.fingerprint == old for unit, old in zip(after, before, strict=True)] == [True, False]
 
 
-def test_what_is_trusted_is_a_path_and_only_the_superlink_starts_again_for_another_certificate() -> None:
+VERSIONS = {
+    "/state/trust/ca.crt": "1",
+    "/state/trust/superlink.crt": "1",
+    "/state/trust/loopback.crt": "1",
+    "/state/trust/superexec.secret": "1",
+}
+
+
+def trusting_plan(versions: dict[str, str]) -> Plan:
+    plain = Plan("test", "1.41.0", "/env", ["client.py", "/state/trust/ca.crt"], {}, "", "", "", trusting_units())
+    return with_versions(plain, versions)
+
+
+def trusting_units() -> list[PlannedUnit]:
+    superlink = (
+        TrustFile(what) for what in (Trusted.AUTHORITY, Trusted.SUPERLINK_CERTIFICATE, Trusted.SUPEREXEC_SECRET)
+    )
+    supernode = (
+        TrustFile(what) for what in (Trusted.AUTHORITY, Trusted.LOOPBACK_CERTIFICATE, Trusted.SUPEREXEC_SECRET)
+    )
+    units = (
+        Unit(SUPERLINK, (replace(SUPERLINK_COMPONENT, arguments=tuple(superlink)),)),
+        Unit("site-0", (replace(SUPERNODE, arguments=tuple(supernode)),)),
+        Unit("plain", (replace(SUPERNODE, name="plain", arguments=()),)),
+    )
+    return resolve(
+        Topology("test", units),
+        {**PORTS, "plain": {}},
+        FOLDER,
+        minor="1.41",
+        executables=Path("/env/bin"),
+        environment={},
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "again", "while_a_run_goes_on"),
+    [
+        ("superlink.crt", {SUPERLINK}, {SUPERLINK}),
+        ("ca.crt", {"site-0", "client"}, set()),
+        ("loopback.crt", {"site-0"}, set()),
+        ("superexec.secret", {SUPERLINK, "site-0"}, set()),
+    ],
+)
+def test_who_read_a_file_when_it_started_is_started_again_when_it_changes_and_a_run_is_spared(
+    file: str, again: set[str], while_a_run_goes_on: set[str]
+) -> None:
+    before = trusting_plan(VERSIONS)
+    after = trusting_plan({**VERSIONS, f"/state/trust/{file}": "2"})
+    assert changed(before, before) == set()
+    assert changed(before, after) == again
+    assert changed(before, holding(after, before)) == while_a_run_goes_on
+    assert changed(after, holding(after, after)) == set()
+    plain = trusting_plan({})
+    assert (has_trust(before), has_trust(plain)) == (True, False)
+
+
+def changed(one: Plan, other: Plan) -> set[str]:
+    found = {a.name for a, b in zip(one.units, other.units, strict=True) if a.fingerprint != b.fingerprint}
+    return found | ({"client"} if one.client_env != other.client_env else set())
+
+
+def test_what_is_trusted_is_a_path() -> None:
     trusted = tuple(TrustFile(what) for what in Trusted)
     superlink = replace(SUPERLINK_COMPONENT, arguments=trusted)
     site = replace(SUPERNODE, arguments=trusted)
     topology = Topology("test", (Unit(SUPERLINK, (superlink,)), Unit("site-0", (site,))))
 
-    def planned(version: str) -> list[PlannedUnit]:
-        return resolve(
-            topology,
-            PORTS,
-            FOLDER,
-            minor="1.41",
-            executables=Path("/env/bin"),
-            environment={},
-            trust_version=version,
-            admitted=True,
-        )
-
-    one, two = planned("1"), planned("2")
+    one = resolve(topology, PORTS, FOLDER, minor="1.41", executables=Path("/env/bin"), environment={}, admitted=True)
     assert one[1].components[0].argv[1:] == [
         "/state/trust/ca.crt",
         "/state/trust/superlink.crt",
         "/state/trust/superlink.key",
+        "/state/trust/ca.crt",
         "/state/trust/loopback.crt",
         "/state/trust/loopback.key",
         "/state/trust/superexec.secret",
@@ -117,7 +185,6 @@ def test_what_is_trusted_is_a_path_and_only_the_superlink_starts_again_for_anoth
         "/state/trust/nodes/site-0.pub",
     ]
     assert one[1].components[0].env["FLOWERBED_WAIT_FOR_FILE"] == "/state/admitted/site-0"
-    assert [a.fingerprint == b.fingerprint for a, b in zip(one, two, strict=True)] == [False, True]
 
 
 def test_a_plan_is_read_back_as_it_was_written(tmp_path: Path) -> None:

@@ -48,3 +48,21 @@ def test_a_reply_that_could_not_be_sent_is_known_at_once() -> None:
     watch = see(Watch(), "Received: a\nFailed to send message", worker=True, now=0)
     assert not watch.busy
     assert "could not send a reply" in watch.why(0)
+
+
+def test_a_reply_that_waits_for_a_superlink_to_come_back_is_no_wedge() -> None:
+    watch = see(
+        Watch(), "Received: a\nSending: a\nConnection attempt failed, retrying in 0.69 seconds", worker=False, now=0
+    )
+    watch = see(watch, "", worker=False, now=100)
+    assert watch.why(100) == ""
+    watch = see(watch, "Connection successful after 99.00 seconds and 9 tries.", worker=False, now=101)
+    watch = see(watch, "", worker=False, now=102)
+    assert watch.why(101 + WEDGED_AFTER_SECONDS - 1) == ""
+    assert "ClientApp that is gone" in watch.why(101 + WEDGED_AFTER_SECONDS)
+
+
+def test_lines_that_say_something_of_the_work_are_told_from_others() -> None:
+    said = ["Received: a", "Sent reply", "Connection attempt failed, retrying in 1 seconds", "Giving up reconnection"]
+    assert all(MARKS.tell(line) for line in said)
+    assert not MARKS.tell("INFO : Starting Flower SuperNode")

@@ -25,7 +25,7 @@ from registry.pushing import BLOB, push, send
 HASHED = "$2b$04$i6RmfGedgC99EJkZtLLCm.bPkH5KRfEjPooSoHizaEsLhy.cglkGa"
 """Of the password "secret of ann"."""
 
-pytestmark = pytest.mark.usefixtures("cluster_here")
+pytestmark = pytest.mark.usefixtures("registry_here")
 
 
 @pytest.fixture

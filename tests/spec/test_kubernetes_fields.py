@@ -30,7 +30,7 @@ def read(spec: str) -> Federation:
 
 def test_all_that_is_not_said_has_a_default() -> None:
     spec = read(POOL).spec
-    assert (spec.security.tls.mode, spec.security.node_auth) == ("Disabled", False)
+    assert (spec.tls_mode, spec.node_auth) == ("Auto", True)
     assert (spec.superlink.image, spec.superlink.storage.size, spec.superlink.storage.storage_class_name) == (
         None,
         "1Gi",
@@ -84,12 +84,16 @@ def test_what_is_said_is_kept() -> None:
 @pytest.mark.parametrize(
     ("spec", "problem"),
     [
-        (POOL + "security: {tls: {mode: ^Enabled}}", 'spec.security.tls.mode: wanted Auto or Disabled, found "Enabled" (write Disabled)'),
-        (POOL + "security: {nodeAuth: ^true}", "spec.security.nodeAuth: a SuperNode proves who it is over TLS only (write tls: {mode: Auto} too)"),
+        (POOL + "security: {tls: {mode: ^Enabled}}", 'spec.security.tls.mode: wanted Auto, Secret, CertManager or Disabled, found "Enabled" (write Disabled)'),
+        (POOL + "layout: Quickstart\n  security: {nodeAuth: ^true}", "spec.security.nodeAuth: a SuperNode proves who it is over TLS only (write tls: {mode: Auto} too)"),
         (POOL + "security: {nodeAuth: ^true, tls: {mode: Disabled}}", "spec.security.nodeAuth: a SuperNode proves who it is over TLS only (write tls: {mode: Auto} too)"),
-        (POOL + "security: {tls: {externalNames: ^[a.example.org]}}", "spec.security.tls.externalNames: there is no certificate for them without TLS (write tls: {mode: Auto} too)"),
+        (POOL + "security: {tls: {mode: Disabled, externalNames: ^[a.example.org]}}", "spec.security.tls.externalNames: there is no certificate for them without TLS (write tls: {mode: Auto} too)"),
         (POOL + "security: {tls: {mode: Auto, externalNames: [^a_b]}}", 'spec.security.tls.externalNames[0]: "a_b" is neither a host name nor an IP address (for example "fl.example.org")'),
         (POOL + "security: {tls: {mode: Auto, externalNames: [^10.0.0.256]}}", 'spec.security.tls.externalNames[0]: "10.0.0.256" is neither a host name nor an IP address (for example "fl.example.org")'),
+        (POOL + "security: {controlApi: ^Closed, tls: {mode: Disabled}}", "spec.security.controlApi: holders of a certificate are told from others over TLS only (write tls: {mode: Auto} too)"),
+        (POOL + "layout: Quickstart\n  security: {controlApi: ^Closed}", "spec.security.controlApi: is for layout: Colocated (leave it out, or choose that layout)"),
+        (POOL + "security: {controlApi: ^Shut}", 'spec.security.controlApi: wanted Closed or Open, found "Shut"'),
+        (POOL + "images: {proxy: ^Nginx}", 'spec.images.proxy: "Nginx" is not an image\'s name (for example "ghcr.io/example/app:1.0" or "ghcr.io/example/app@sha256:…")'),
         (POOL + "security: {nodeAuth: ^1}", "spec.security.nodeAuth: wanted true or false, found the number 1"),
         (POOL + "app: {image: ^Example/App}", 'spec.app.image: "Example/App" is not an image\'s name (for example "ghcr.io/example/app:1.0" or "ghcr.io/example/app@sha256:…")'),
         (POOL + 'app: {image: ^""}', "spec.app.image: is empty"),
@@ -165,6 +169,8 @@ def test_what_is_said_is_kept() -> None:
         ("supernodes: [{name: a, gpus: {preset: ^Thunder}}]", 'spec.supernodes[0].gpus.preset: wanted Thunderline, found "Thunder" (write Thunderline)'),
         ("supernodes: [{name: a, gpus: {}, resources: {limits: {nvidia.com/gpu: ^1}}}]", "spec.supernodes[0].resources.limits.nvidia.com/gpu: is said by spec.supernodes[0].gpus already (keep one of the two)"),
         (POOL + "superlink: {^gpus: {}}", "spec.superlink.gpus: no such key (it belongs into spec.supernodes[])"),
+        ("supernodes: [{name: a, terminationGracePeriodSeconds: ^29}]", "spec.supernodes[0].terminationGracePeriodSeconds: 29 is too short: at least 30, in which programs end"),
+        ("layout: Quickstart\n  supernodes: [{name: a, terminationGracePeriodSeconds: ^60}]", "spec.supernodes[0].terminationGracePeriodSeconds: is for layout: Colocated (leave it out, or choose that layout)"),
         (POOL + "superlink: {priorityClassName: ^High}", 'spec.superlink.priorityClassName: "High" is not an object\'s name: small letters, digits, hyphens and dots, a letter or digit first and last'),
     ],
 )  # fmt: skip

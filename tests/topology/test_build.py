@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowerbed.flower.releases import DEFAULT, find
+from flowerbed.flower.values import Address
 from flowerbed.spec.load import parse
-from flowerbed.topology.build import build, node_config_argument, pools
+from flowerbed.topology.build import build, external_unit, node_config_argument, pools
 from flowerbed.topology.model import PARTITION_ID, Component, Role, Topology
 
 FILE = """
@@ -117,3 +118,27 @@ def test_any_node_config_survives_flowers_way_of_reading_it(config: dict[str, st
 def test_the_default_release_has_one_port_for_all() -> None:
     (superlink,) = [component for component in topology(flower=str(DEFAULT.minor)).components if not component.dials]
     assert [port.name for port in superlink.ports] == ["api"]
+
+
+OUTSIDE = (
+    FILE.replace("LAYOUT", "Colocated").replace("name: hospital", "name: hospital\n      external: true")
+    + """
+  superlink: {expose: {fleetAddress: "fl.example.org:9092"}}
+"""
+)
+
+
+def test_supernodes_elsewhere_are_counted_and_have_no_unit_here() -> None:
+    row = find("1.41")
+    federation = parse(OUTSIDE, "f.yaml").federation
+    made = build(federation, row.contract, row.minor)
+    assert [node.name for node in made.supernodes] == ["lab-0"]
+    assert argument_after(made.supernodes[0], "--node-config") == "partition-id=2 num-partitions=3"
+    assert made.external == ("hospital-0", "hospital-1")
+    assert [(pool.name, pool.first_partition) for pool in pools(federation, row.contract, row.minor)] == [("lab", 2)]
+
+    elsewhere = external_unit(federation, "hospital-1", row.contract, row.minor)
+    assert [component.name for component in elsewhere.components] == ["hospital-1", "hospital-1-superexec"]
+    supernode = elsewhere.components[0]
+    assert argument_after(supernode, "--node-config") == 'partition-id=1 num-partitions=3 dataset="chest"'
+    assert argument_after(supernode, "--superlink") == Address("superlink", "api")

@@ -83,6 +83,52 @@ def test_a_client_refuses_any_other(serving: str, trusted: str, name: str, why: 
         handshake(offered[serving], known[trusted], name, tmp_path)
 
 
+def test_a_clients_certificate_is_a_clients_and_no_servers(tmp_path: Path) -> None:
+    ca = authority()
+    days = NOW + timedelta(days=90)
+    client = certificates.issue_client(ca, "runs", "Callers", now=NOW, until=days, random=secrets.token_bytes)
+    assert certificates.calls(client, ca.certificate, "Callers", "x")
+    assert not certificates.calls(client, ca.certificate, "Others", "x")
+    assert not certificates.calls(client, authority().certificate, "Callers", "x")
+    assert not certificates.calls(Issued(client.certificate, server(ca).key), ca.certificate, "Callers", "x")
+    assert not certificates.calls(server(ca), ca.certificate, "Callers", "x")
+    assert certificates.describe(client.certificate, "x").not_after == days
+    with pytest.raises(ssl.SSLCertVerificationError, match="purpose"):
+        handshake(client, ca.certificate, "localhost", tmp_path)
+
+
+@pytest.mark.parametrize("trusted", ["old", "new", "both"])
+def test_while_an_authority_takes_over_those_who_know_either_accept_the_server(trusted: str, tmp_path: Path) -> None:
+    old, new = authority(NOW - timedelta(days=3)), authority()
+    known = {"old": old.certificate, "new": new.certificate, "both": new.certificate + old.certificate}
+    leaf = server(new)
+    with_handover = Issued(leaf.certificate + handover(old, new), leaf.key)
+    handshake(with_handover, known[trusted], "localhost", tmp_path)
+    if trusted == "old":
+        with pytest.raises(ssl.SSLCertVerificationError, match="unable to get local issuer"):
+            handshake(leaf, known[trusted], "localhost", tmp_path)
+
+
+def test_an_authority_that_has_ended_vouches_for_nobody_and_does_no_harm(tmp_path: Path) -> None:
+    old, new = authority(NOW - timedelta(days=3651)), authority()
+    leaf = server(new)
+    serving = Issued(leaf.certificate + handover(old, new, NOW - timedelta(days=9)), leaf.key)
+    handshake(serving, new.certificate, "localhost", tmp_path)
+    with pytest.raises(ssl.SSLCertVerificationError, match="certificate has expired"):
+        handshake(serving, old.certificate, "localhost", tmp_path)
+
+
+def handover(old: Issued, new: Issued, now: datetime = NOW) -> bytes:
+    return certificates.hand_over(old, new.certificate, now=now, random=secrets.token_bytes)
+
+
+def test_a_bundle_is_split_into_its_certificates() -> None:
+    made = [authority().certificate for _ in range(3)]
+    assert certificates.split(b"".join(made)) == made
+    assert certificates.split(b"# said before\n" + b"\n".join(made))[1:] == made[1:]
+    assert certificates.split(b"") == []
+
+
 def test_nothing_outlives_the_authority() -> None:
     ca = authority()
     ends = certificates.describe(ca.certificate, "").not_after

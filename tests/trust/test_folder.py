@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from flowerbed.errors import TrustError
-from flowerbed.trust import certificates, files
+from flowerbed.flower.inside import node_keys
+from flowerbed.trust import certificates, files, keys
 from flowerbed.trust.folder import TrustFolder
+from flowerbed.trust.layout import public_keys
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 SERVERS = ("ca.crt", "ca.key", "superlink.crt", "superlink.key", "loopback.crt", "loopback.key", "superexec.secret")
@@ -130,6 +132,122 @@ def whole(trust: TrustFolder) -> None:
     assert len((trust.root / "superexec.secret").read_bytes()) == 32
 
 
+def test_another_authority_takes_over_and_both_are_trusted_until_the_one_before_retires(trust: TrustFolder) -> None:
+    make(trust)
+    before = contents(trust)
+    [old] = trust.authorities()
+
+    rotate(trust)
+
+    after = contents(trust)
+    new, kept = trust.authorities()
+    assert (kept, new == old) == (old, False)
+    assert set(after) - set(before) == {"handover.crt"}
+    assert {name for name in before if before[name] == after[name]} == {"superexec.secret"}
+    assert {stat.S_IMODE((trust.root / name).stat().st_mode) for name in after} == {0o600}
+    whole(trust)
+    for name in ("superlink", "loopback"):
+        leaf, handover = certificates.split(trust.certificate(name).read_bytes())
+        assert certificates.signed_by(leaf, new, name)
+        assert certificates.signed_by(handover, old, name)
+        assert certificates.same_key(handover, new, name)
+    rotate(trust)
+    make(trust)
+    assert contents(trust) == after  # one at a time
+
+    trust.retire()
+
+    assert trust.authorities() == [new]
+    assert {name for name in after if after[name] != contents(trust)[name]} == {"ca.crt"}
+    make(trust)
+    whole(trust)
+
+
+def rotate(trust: TrustFolder) -> None:
+    trust.make_servers("study", (), now=NOW, random=secrets.token_bytes, new_authority=True)
+
+
+def test_an_authority_is_replaced_when_a_third_of_its_time_is_left(trust: TrustFolder) -> None:
+    make(trust)
+    make(trust, now=NOW + timedelta(days=2400))
+    [old] = trust.authorities()
+    late = NOW + timedelta(days=2450)
+    make(trust, now=late)
+    new, _ = trust.authorities()
+    said = certificates.describe(new, "")
+    assert (new == old, said.not_after) == (False, late + timedelta(days=3650))
+    whole(trust)
+
+
+class KilledError(Exception):
+    """Stands for a kill."""
+
+
+def test_a_change_of_authority_that_was_killed_is_completed_wherever_that_was(
+    trust: TrustFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(trust)
+    first = contents(trust)
+    write, unlink, steps = files.write, Path.unlink, 0
+    while True:
+        for path in trust.root.iterdir():
+            path.unlink()
+        for name, content in first.items():
+            write(trust.root / name, content)
+        left = steps
+
+        def step() -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise KilledError
+
+        def write_or_die(path: Path, content: bytes) -> None:
+            step()
+            write(path, content)
+
+        def unlink_or_die(path: Path, missing_ok: bool = False) -> None:
+            if path.name.startswith("next-ca"):
+                step()
+            unlink(path, missing_ok=missing_ok)
+
+        monkeypatch.setattr(files, "write", write_or_die)
+        monkeypatch.setattr(Path, "unlink", unlink_or_die)
+        try:
+            rotate(trust)
+        except KilledError:
+            killed = True
+        else:
+            killed = False
+        monkeypatch.undo()
+        make(trust)  # as `up` does
+        whole(trust)
+        begun = contents(trust)
+        assert not any(name.startswith("next-ca") for name in begun)
+        if begun["ca.crt"] == first["ca.crt"]:
+            assert begun == first, "nothing had begun"
+        else:
+            assert len(trust.authorities()) == 2
+            assert trust.authorities()[1] == first["ca.crt"]
+            for name in ("superlink", "loopback"):
+                assert trust.handover.read_bytes() in trust.certificate(name).read_bytes()
+        if not killed:
+            break
+        steps += 1
+    assert steps >= 10
+
+
+def test_a_program_is_told_apart_by_what_it_reads_when_it_starts(trust: TrustFolder) -> None:
+    make(trust)
+    before = trust.versions()
+    assert trust.versions() == before
+    assert set(before) == {str(trust.root / name) for name in SERVERS if not name.endswith(".key")}
+    trust.renew_secret(random=secrets.token_bytes)
+    after = trust.versions()
+    assert {path for path in before if before[path] != after[path]} == {str(trust.secret)}
+    assert len(trust.secret.read_bytes()) == 32
+
+
 def test_an_authority_without_its_certificate_was_never_finished(trust: TrustFolder) -> None:
     make(trust)
     trust.certificate("ca").unlink()
@@ -234,6 +352,53 @@ def test_a_revoked_node_is_not_on_the_list_until_it_is_restored_with_another_key
     assert not trust.revoked("site-0").exists()
     assert not set(public(trust, "site-0")) & set(before)
     assert len(trust.node_list.read_text().split(",")) == 2
+
+
+def test_a_node_elsewhere_has_spare_keys_all_of_them_on_the_list(trust: TrustFolder) -> None:
+    trust.make_nodes(["site-0"], random=secrets.token_bytes, external=["far-0"])
+    first = contents(trust)
+    trust.make_nodes(["site-0"], random=secrets.token_bytes, external=["far-0"])
+    assert contents(trust) == first
+    kept = node_keys.parse(trust.node_key("far-0").read_text())
+    lines = [public.strip() for _, public in kept]
+    assert len(set(lines)) == len(lines) == keys.SPARE_KEYS
+    assert trust.node_public_key("far-0").read_text().splitlines() == lines
+    registered = public_keys(trust.node_registered_key("far-0").read_text())
+    assert registered == [keys.public_pem(private.encode(), "x").decode() for private, _ in kept]
+    assert trust.node_list.read_text().strip().split(",") == [
+        trust.node_public_key("site-0").read_text().strip(),
+        *lines,
+    ]
+
+    trust.revoke_node("far-0")
+    assert len(trust.node_list.read_text().split(",")) == 1
+    assert public_keys(trust.revoked("far-0").read_text()) == registered
+    trust.restore_node("far-0", random=secrets.token_bytes)
+    fresh = node_keys.parse(trust.node_key("far-0").read_text())
+    assert len(fresh) == keys.SPARE_KEYS
+    assert not set(fresh) & set(kept)
+
+
+@pytest.mark.parametrize("nodes", [[], ["far-0"]])
+def test_the_keys_of_one_that_is_no_more_elsewhere_are_taken_back(trust: TrustFolder, nodes: list[str]) -> None:
+    """It has left the file, or runs here now: a kit with its keys is still about."""
+    trust.make_nodes([], random=secrets.token_bytes, external=["far-0"])
+    given = trust.node_registered_key("far-0").read_text()
+    trust.make_nodes(nodes, random=secrets.token_bytes)
+    assert trust.former("far-0").read_text() == given
+    assert [path.name for path in trust.nodes.glob("*.pub")] == [f"{node}.pub" for node in nodes]
+    for node in nodes:
+        [own] = public_keys(trust.node_registered_key(node).read_text())
+        assert own not in given
+        assert not trust.revoked(node).exists()
+
+
+def test_one_that_moves_elsewhere_has_others_than_it_had_here(trust: TrustFolder) -> None:
+    make_nodes(trust, "site-0")
+    before = trust.node_key("site-0").read_text()
+    trust.make_nodes([], random=secrets.token_bytes, external=["site-0"])
+    assert len(node_keys.parse(trust.node_key("site-0").read_text())) == keys.SPARE_KEYS
+    assert before not in trust.node_key("site-0").read_text()
 
 
 def test_a_certificate_can_be_renewed_before_it_is_due(trust: TrustFolder) -> None:

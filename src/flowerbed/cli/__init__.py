@@ -27,7 +27,7 @@ COMMANDS = {
     "down": ("down:down", "Take a federation down; its history stays."),
     "doctor": ("doctor:doctor", "Say what is wrong and the next command to type."),
     "render": ("render:render", "Print the Kubernetes manifests of a federation, or write them as files."),
-    "audit": ("audit:audit", "Say what can be said against a federation file before it runs."),
+    "audit": ("audit:audit", "Say what can be said against a federation, in its file or in a cluster."),
     "lock": ("lock:lock", "Write what the images' names stand for into federation.lock."),
     "rbac": ("rbac:rbac", "Print the Roles that users need in a cluster."),
     "schema": ("schema:schema", "Print the JSON Schema of federation.yaml, for editors."),
@@ -40,15 +40,17 @@ TRUST_COMMANDS = {
     "show": ("trust:show", "Show a federation's certificates."),
     "rotate": ("trust:rotate", "Give the SuperLink a fresh certificate."),
     "export": ("trust:export", "Print the certificate of the federation's authority."),
+    "make": ("trust:make", "Write the Secrets of a federation on Kubernetes as files, without a cluster."),
 }
 NODE_COMMANDS = {
     "list": ("node:list_", "List the SuperNodes that have a key."),
     "revoke": ("node:revoke", "Let a SuperNode join no more."),
     "add": ("node:add", "Let a SuperNode that was revoked join again."),
+    "kit": ("node:kit", "Write what a site needs to start a SuperNode of an external pool."),
 }
 GROUPS = {
     "env": ("Look after Flower's environments.", ENVIRONMENT_COMMANDS),
-    "trust": ("Look after certificates, on this machine.", TRUST_COMMANDS),
+    "trust": ("Look after certificates.", TRUST_COMMANDS),
     "node": ("Look after the identity of SuperNodes, on this machine.", NODE_COMMANDS),
 }
 

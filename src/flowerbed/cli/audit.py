@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json as json_format
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from flowerbed.cli.options import FlowerVersion, Json, Where
+from flowerbed.cli.options import LOCAL, FlowerVersion, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
-from flowerbed.errors import UsageError
+from flowerbed.errors import NotRunning, UsageError
 from flowerbed.kubernetes.audit import sarif
 from flowerbed.kubernetes.audit.checks import CHECKS
-from flowerbed.kubernetes.audit.model import Audited, Severity
+from flowerbed.kubernetes.audit.lived import LIVED_CHECKS
+from flowerbed.kubernetes.audit.model import Audited, Check, Result, Severity
 from flowerbed.kubernetes.audit.model import audit as look
-from flowerbed.kubernetes.opening import open_file
+from flowerbed.kubernetes.opening import Opened, open_file
 from flowerbed.spec.words import nearest
 
 
@@ -25,12 +27,14 @@ def audit(
     format: Literal["text", "sarif"] = "text",  # noqa: A002 - the option's name
     skip: Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)] = None,
     fail_on: Literal["error", "warning", "note", "never"] = "warning",
+    on: On = LOCAL,
     flower: FlowerVersion = None,
     json: Json = False,
 ) -> int:
     """Say what can be said against a federation file, as it would run on Kubernetes. No cluster is touched.
 
-    The exit status is 1 if anything is found that is bad enough (--fail-on), else 0.
+    With `--on kubernetes` it is said of the federation as it lives in a cluster, and of what differs from the file.
+    Nothing is changed either way. The exit status is 1 if anything is found that is bad enough (--fail-on), else 0.
 
     Parameters
     ----------
@@ -44,19 +48,24 @@ def audit(
     out = Output(as_json=json)
     if json and format != "text":
         raise UsageError("--json and --format sarif are two formats", where="--format", hint="Leave one out.")
-    known = [check.id for check in CHECKS]
+    asked, context = kubernetes_context(on)
+    checks: list[Check[Any]] = [*CHECKS, *(LIVED_CHECKS if asked else ())]
+    known = [check.id for check in checks]
     for name in skip or []:
         if name not in known:
             guess = nearest(name, known)
             hint = f'Did you mean "{guess}"?' if guess else f"There is {', '.join(known)}."
             raise UsageError(f"there is no check {name!r}", where="--skip", hint=hint)
-    found = open_file(file)
-    row = found.row(flower)
-    results = look(CHECKS, Audited.of(found.pinned(row).federation, row), skip=skip or ())
+    if asked:
+        found, results = _living(file, context, flower, checks, skip or ())
+    else:
+        found = open_file(file)
+        row = found.row(flower)
+        results = look(CHECKS, Audited.of(found.pinned(row).federation, row), skip=skip or ())
     placed = [(result, found.loaded.problem(result.finding)) for result in results]
     if format == "sarif":
-        checks = [check for check in CHECKS if check.id not in (skip or ())]
-        print(json_format.dumps(sarif.log(checks, placed), indent=2))
+        made = [check for check in checks if check.id not in (skip or ())]
+        print(json_format.dumps(sarif.log(made, placed), indent=2))
     for result, problem in placed if format == "text" else ():
         check = result.check
         out.data(
@@ -80,3 +89,21 @@ def audit(
         out.say(f"{len(known) - len(set(skip or ()))} checks: {said or 'nothing to say'}")
     bad = fail_on != "never" and any(one.check.severity.reaches(Severity(fail_on)) for one in results)
     return 1 if bad else 0
+
+
+def _living(
+    file: Path, context: str | None, flower: str | None, checks: list[Check[Any]], skip: Iterable[str]
+) -> tuple[Opened, list[Result]]:
+    from flowerbed.cli.on_kubernetes import opened
+    from flowerbed.kubernetes.auditing import lived
+
+    with opened(file, context) as (found, runtime):
+        living = runtime.look()
+        if not living.exists:
+            raise NotRunning(
+                f"there is no federation {found.name} in the namespace {runtime.namespace}",
+                hint="`flowerbed up --on kubernetes` starts it; without --on the file alone is audited.",
+            )
+        row = found.row(flower or living.release or None)
+        found = found.pinned(row)
+        return found, look(checks, lived(found, row, runtime.cluster, runtime.namespace), skip=skip)

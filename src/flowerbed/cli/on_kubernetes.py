@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from flowerbed.cli.interrupts import until_interrupted
 from flowerbed.cli.output import Output
 from flowerbed.cli.show import follow as follow_run
-from flowerbed.cli.show import show_results, show_run, show_runs
+from flowerbed.cli.show import say_who_is_away, show_results, show_run, show_runs
 from flowerbed.errors import UnknownRunError, UsageError
 from flowerbed.flower.releases import Row
 from flowerbed.flower.staging import stage
@@ -52,15 +52,15 @@ def up(out: Output, place: Path, context: str | None, *, flower: str | None, dry
     """Apply the file and return when the federation is observed ready."""
     with opened(place, context) as (found, runtime):
         release = found.row(flower)
-        found = found.pinned(release)
+        found = _verified(found.pinned(release), release)
         wanted = found.objects(release, runtime.namespace)
         if dry_run:
-            difference = runtime.preview(wanted, force=force)
+            difference = runtime.preview(found.federation, wanted, release, force=force)
             out.data("diff", {"changes": bool(difference), "diff": difference})
             out.say(difference.rstrip() or "Nothing would change.")
             return 0
         with until_interrupted() as interrupted, out.working("applying"):
-            runtime.up(wanted, release, watch=out.event, interrupted=interrupted, force=force)
+            runtime.up(found.federation, wanted, release, watch=out.event, interrupted=interrupted, force=force)
         status = runtime.status()
         out.data("status", status)
         if status.state != "ready":
@@ -68,10 +68,21 @@ def up(out: Output, place: Path, context: str | None, *, flower: str | None, dry
             return 1
         out.say(
             f"{status.name} is ready in the namespace {runtime.namespace}: Flower {status.flower},"
-            f" {status.nodes_online} SuperNodes online, {status.superexecs_connected} SuperExecs connected."
+            f" {status.nodes_online} SuperNodes online, {status.superexecs_connected} SuperExecs connected"
+            f"{status.external_counts}."
         )
         out.say("Run the app with `flowerbed run --on kubernetes`; end with `flowerbed down --on kubernetes`.")
         return 0
+
+
+def _verified(found: Opened, release: Row) -> Opened:
+    """Return the same with images that can be used, signed if the file says by whom."""
+    found.check_images(release)
+    if found.federation.spec.security.signatures is None:
+        return found
+    from flowerbed.kubernetes.signing import verified  # cryptography takes a moment, and few files need it
+
+    return verified(found, release)
 
 
 def run(
@@ -90,8 +101,7 @@ def run(
     """Run the app in the cluster, follow it, and judge it."""
     with opened(place, context, app=app) as (found, runtime):
         release = found.row(flower)
-        found = found.pinned(release)
-        found.check_images(release)
+        found = _verified(found.pinned(release), release)
         run_config: dict[str, object] = {**found.federation.spec.run.config, **parse_config_arguments(config)}
         limit = _limit(found, timeout)
         if found.manifest is not None:
@@ -126,9 +136,10 @@ def _run(
                 fresh = not runtime.is_up()
                 with out.working("starting the federation"):
                     wanted = found.objects(release, runtime.namespace)
-                    runtime.up(wanted, release, watch=out.event, interrupted=interrupted)
+                    runtime.up(found.federation, wanted, release, watch=out.event, interrupted=interrupted)
             else:
                 runtime.await_stale(watch=out.event, interrupted=interrupted)
+            say_who_is_away(out, runtime.external())
             number = _submit(out, found, runtime, release, config, limit, baked=baked)
             if not following:
                 out.data("run", runtime.run(number))
@@ -235,7 +246,7 @@ def down(out: Output, place: Path, context: str | None, *, volumes: bool) -> Non
         out.data("down", {"was_up": was_up, "removed": volumes})
         out.say("The federation is down." if was_up else "The federation was not up.")
         if volumes:
-            out.say("Its claims and the history of its runs are deleted.")
+            out.say("Its claims, its keys and the history of its runs are deleted.")
 
 
 def results(out: Output, place: Path, context: str | None, run: str, into: Path | None) -> None:

@@ -16,6 +16,7 @@ from flowerbed.kubernetes import permissions
 from flowerbed.kubernetes.access import ROLE
 from flowerbed.kubernetes.opening import open_file
 from flowerbed.spec.kubernetes_values import LABEL_PATTERN
+from flowerbed.spec.tls import TlsMode
 
 ROLES = {"up": (ROLE, permissions.RULES), "run": (f"{ROLE}-runs", permissions.RUN_RULES)}
 """For each kind of user the name and the rules of their Role."""
@@ -39,7 +40,8 @@ def rbac(
     Parameters
     ----------
     namespace
-        The federation's namespace, instead of what the file says; then no file is needed.
+        The federation's namespace, instead of what the file says; then no file is needed, and what only some files need
+        is left out: with tls: {mode: CertManager}, name the file.
     to
         Only the Role of this kind of user: up, or run.
     bind
@@ -47,8 +49,11 @@ def rbac(
         than once for several.
     """
     out = Output(as_json=json)
+    more: tuple[permissions.Rule, ...] = ()
     if namespace is None:
-        namespace = open_file(file).federation.metadata.namespace
+        federation = open_file(file).federation
+        namespace = federation.metadata.namespace
+        more = permissions.CERT_MANAGER_RULES if federation.spec.tls_mode is TlsMode.CERT_MANAGER else ()
     elif not re.fullmatch(LABEL_PATTERN, namespace):
         raise UsageError(f"{namespace!r} is not a namespace's name", where="--namespace")
     subjects = [subject(text) for text in bind or []]
@@ -57,7 +62,7 @@ def rbac(
     made: list[dict[str, Any]] = []
     for kind, (name, rules) in ROLES.items():
         if to in (None, kind):
-            made.append(permissions.only_role(name, namespace, rules))
+            made.append(permissions.only_role(name, namespace, (*rules, *(more if kind == "up" else ()))))
     if to is not None and subjects:
         made.append(permissions.role_binding(ROLES[to][0], namespace, subjects))
     print_objects(out, made)

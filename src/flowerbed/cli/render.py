@@ -11,9 +11,14 @@ from flowerbed.cli.manifests import print_objects
 from flowerbed.cli.options import FlowerVersion, Json, Where
 from flowerbed.cli.output import Output
 from flowerbed.errors import UsageError
-from flowerbed.kubernetes.manifests.objects import objects
+from flowerbed.flower.releases import Row
+from flowerbed.kubernetes.manifests import images
+from flowerbed.kubernetes.manifests.identity import Identity, Object
+from flowerbed.kubernetes.manifests.needed import Needed, needed
 from flowerbed.kubernetes.opening import Opened, open_file
 from flowerbed.kubernetes.packaging import folder, helm, kustomize
+from flowerbed.kubernetes.packaging.policies import Admission, policies
+from flowerbed.kubernetes.packaging.secrets import PAGE, Skeleton, header, page, skeletons
 from flowerbed.kubernetes.yaml_text import dump_all
 
 STREAM = "manifests.yaml"
@@ -24,13 +29,15 @@ def render(
     file: Where = Path(),
     format: Literal["stream", "kustomize", "helm"] = "stream",  # noqa: A002 - the option's name
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    secrets: Literal["ExternalSecret", "SealedSecret"] | None = None,
+    policy: Literal["Kyverno", "PolicyController"] | None = None,
     flower: FlowerVersion = None,
     json: Json = False,
 ) -> int:
     """Print the Kubernetes manifests of a federation, or write them as a Kustomize base or a Helm chart.
 
     No cluster is touched, and no app folder is needed: the file names the app's image. The same file gives the same
-    text, byte for byte.
+    text, byte for byte. No secret is in it: Secrets are referred to by name, and which those are is listed.
 
     Parameters
     ----------
@@ -38,26 +45,59 @@ def render(
         One stream of manifests; a Kustomize base with two overlays to start from; or a Helm chart.
     output
         The folder to write into. What flowerbed wrote there before is replaced, unless somebody changed it.
+    secrets
+        Also skeletons for the Secrets that are referred to: ExternalSecrets that name keys of a store, or SealedSecrets
+        to fill with kubeseal.
+    policy
+        Also a policy by which the cluster refuses images that are not signed by security.signatures.
     """
     out = Output(as_json=json)
     found = open_file(file)
     row = found.row(flower)
     found = found.pinned(row)
-    found.check_images(row)
-    made = objects(found.federation, row)
+    made = found.rendered(row)
+    referred = needed(found.federation, row)
+    if secrets is not None:
+        identity = Identity.of(found.federation, row, None)
+        made += skeletons(Skeleton(secrets), referred, identity)
+    if policy is not None:
+        made += _policies(found, row, Admission(policy))
     if output is None:
         if format != "stream":
             raise UsageError(
                 f"--format {format} writes a folder", where="--output", hint="Name it: --output deploy, for example."
             )
+        _tell(out, referred)
         print_objects(out, made)
         return 0
     files = _files(found, made, format, str(row.release))
+    if referred:
+        files[PAGE] = page(referred, found.name)
     changed = folder.write(output, files, only_once=lambda path: path.startswith(kustomize.OVERLAYS))
     for path in changed:
         out.data("file", {"path": str(path)})
     out.say(f"{output}: {len(files)} files, {len(changed)} changed" if changed else f"{output}: nothing changed")
     return 0
+
+
+def _policies(found: Opened, row: Row, who: Admission) -> list[Object]:
+    from flowerbed.kubernetes.signing import key_texts  # cryptography takes a moment, and few renders need it
+
+    keys = key_texts(found)
+    if not keys:
+        raise UsageError("the file names no keys", where="--policy", hint="Name them: spec.security.signatures.keys.")
+    named = [image for _, image in images.used(found.federation.spec, row)]
+    return policies(who, named, keys, Identity.of(found.federation, row, None))
+
+
+def _tell(out: Output, referred: list[Needed]) -> None:
+    """Say what is mounted and not rendered: above a stream as a comment, for programs as lines of their own."""
+    for one in referred:
+        out.data(
+            "needed", {"kind": one.kind, "name": one.name, "keys": one.keys, "by": one.by, "secret_type": one.type}
+        )
+    if referred and not out.as_json:
+        print(header(referred), end="")
 
 
 def _files(found: Opened, made: list[dict[str, object]], form: str, release: str) -> dict[str, str]:

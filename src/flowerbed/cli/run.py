@@ -22,7 +22,7 @@ from flowerbed.cli.options import (
 )
 from flowerbed.cli.output import Output
 from flowerbed.cli.show import follow as follow_run
-from flowerbed.cli.show import show_run
+from flowerbed.cli.show import say_who_is_away, show_run
 from flowerbed.errors import UsageError
 from flowerbed.local.prepare import Prepared, prepare
 from flowerbed.local.runtime import LocalRuntime, only_one_verb
@@ -108,6 +108,7 @@ def run_prepared(
                 if not runtime.serves(prepared.plan):
                     with out.working("starting the federation"):
                         fresh = runtime.up(prepared.plan, tied=True, watch=out.event, interrupted=interrupted)
+                say_who_is_away(out, runtime.status().external)
                 with staged(prepared.source) as folder:
                     number = runtime.submit(
                         folder, prepared.run_config, timeout=prepared.timeout, name=str(prepared.manifest)

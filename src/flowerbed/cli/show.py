@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from flowerbed.cli.output import Output
 from flowerbed.runs.history import HEADINGS, row, state
 from flowerbed.runs.records import Phase, RunRecord
-from flowerbed.runs.runtime import Runtime
+from flowerbed.runs.runtime import OFFLINE, ComponentStatus, Runtime
 from flowerbed.runs.table import round_line, rows
 
 POLL_SECONDS = 0.1
+
+
+def say_who_is_away(out: Output, external: Iterable[ComponentStatus]) -> None:
+    """Say which SuperNodes that run elsewhere are offline as a run begins: it goes on without them."""
+    for component in external:
+        if component.state == OFFLINE:
+            out.say(f"{component.name}, which runs elsewhere, is offline; the run begins without it.")
 
 
 def follow(out: Output, runtime: Runtime, number: int, *, interrupted: Callable[[], int], stop: bool) -> RunRecord:

@@ -40,7 +40,7 @@ def show_status(out: Output, found: FederationStatus, *, held: str) -> int:
     if held and found.components:
         out.say(
             f"{found.nodes_online} of {found.nodes_expected} SuperNodes online, {found.superexecs_connected} of"
-            f" {found.superexecs_expected} SuperExecs connected; {held}"
+            f" {found.superexecs_expected} SuperExecs connected{found.external_counts}; {held}"
         )
     if found.reason and found.state != "degraded":  # then the line above says it
         out.say(found.reason)

@@ -30,7 +30,8 @@ def up(
 ) -> int:
     """Start a federation, on this machine or in a cluster, and return when it is observed ready.
 
-    Ready means that the SuperLink knows every SuperNode as online and that every SuperExec is connected.
+    Ready means that the SuperLink knows every SuperNode as online and that every SuperExec is connected, but for those
+    of external pools: nobody waits for them.
     Run again, it changes only what the file changes. On this machine, in the foreground, it stays until Ctrl-C.
 
     Parameters
@@ -57,17 +58,27 @@ def up(
     with until_interrupted() as interrupted:  # from the start: a Ctrl-C right at the end of the start counts too
         with only_one_verb(prepared.folder, waiting=out.step), out.working("starting"):
             fresh = runtime.up(prepared.plan, tied=not detach, watch=out.event, interrupted=interrupted)
+            _settle_trust(out, runtime)
         found = runtime.status()
         out.data("status", found)
         out.say(
             f"{found.name} is ready: Flower {found.flower}, {found.nodes_online} SuperNodes online,"
-            f" {found.superexecs_connected} SuperExecs connected."
+            f" {found.superexecs_connected} SuperExecs connected{found.external_counts}."
         )
         if detach or not fresh:
             out.say("Run the app with `flowerbed run`; see `flowerbed status`; end with `flowerbed down`.")
             return 0
         out.say("Run the app with `flowerbed run` in another terminal. Ctrl-C takes the federation down.")
         return _stay(out, runtime, interrupted)
+
+
+def _settle_trust(out: Output, runtime: LocalRuntime) -> None:
+    """Complete what `flowerbed trust rotate`, or an `up` whose authority was due, has begun."""
+    if not runtime.folder.trust.handover.exists():
+        return
+    from flowerbed.local import trusting  # cryptography takes a moment to import, and this is rare
+
+    trusting.settle(runtime, watch=out.event)
 
 
 def _stay(out: Output, runtime: LocalRuntime, interrupted: Callable[[], int]) -> int:

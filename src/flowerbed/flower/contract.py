@@ -143,3 +143,6 @@ class ReleaseContract(Protocol):
 
     def fleet_port(self) -> str:
         """Return the name of the SuperLink's port that SuperNodes dial."""
+
+    def runtime_port(self) -> str:
+        """Return the name of the SuperLink's port that the ServerApp's SuperExec dials."""

@@ -72,9 +72,10 @@ class ResultsFolder:
 class Trusted(Enum):
     """A file by which programs of a federation know each other."""
 
-    AUTHORITY = "the certificate of the federation's authority"
+    AUTHORITY = "the certificates of whom clients of the SuperLink trust"
     SUPERLINK_CERTIFICATE = "the SuperLink's certificate"
     SUPERLINK_KEY = "the key of the SuperLink's certificate"
+    LOOPBACK_AUTHORITY = "the certificate of whom clients of a SuperNode trust"
     LOOPBACK_CERTIFICATE = "a certificate for what is dialled on its own machine only"
     LOOPBACK_KEY = "the key of that certificate"
     SUPEREXEC_SECRET = "the secret with which SuperExecs sign"  # noqa: S105 - a description

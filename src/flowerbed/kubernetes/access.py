@@ -139,7 +139,9 @@ def forbidden(access: Access, *, doing: str) -> ClusterForbidden:
     needed = Rule(access.group, access.resource, (access.verb,), doing)
     if access.namespace:
         role = permissions.role(ROLE, access.namespace, access.user)
-        if not permissions.allows(permissions.RULES, access.verb, access.resource, access.group):
+        if permissions.allows(permissions.CERT_MANAGER_RULES, access.verb, access.resource, access.group):
+            role[0]["rules"] += map(permissions.as_rule, permissions.CERT_MANAGER_RULES)
+        elif not permissions.allows(permissions.RULES, access.verb, access.resource, access.group):
             role[0]["rules"].append(permissions.as_rule(needed))
         kind = "Role"
     else:

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from flowerbed.errors import ClusterRefused
+from flowerbed.errors import ClusterForbidden, ClusterRefused
 from flowerbed.kubernetes import labels
 from flowerbed.kubernetes.living import label, metadata, name, selector
 from flowerbed.kubernetes.yaml_text import dump
@@ -19,9 +20,18 @@ if TYPE_CHECKING:  # `render` needs no client
 
 Object = dict[str, Any]
 
-KINDS = ("StatefulSet", "Deployment", "PodDisruptionBudget", "Service", "ConfigMap", "NetworkPolicy")
+KINDS = (
+    *("StatefulSet", "Deployment", "PodDisruptionBudget", "Ingress", "Service"),
+    *("ConfigMap", "NetworkPolicy"),
+)
 """The kinds of which a federation's objects are removed when the file no longer has them, workloads first.
 Claims hold data and go only with ``down --volumes``."""
+
+ADDED_KINDS = ("TLSRoute", "Certificate")
+"""Kinds of the Gateway API's and cert-manager's, looked for where the API server has them and this user may list."""
+
+KEPT_KINDS = ("PersistentVolumeClaim", "Secret")
+"""What goes only with ``down --volumes``: data, and the keys by which a SuperLink's database knows its SuperNodes."""
 
 SERVER_FIELDS = ("managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink")
 CREATED = "flowerbed.dev/created"
@@ -54,7 +64,18 @@ class Applier:
         """
         named = next((item for item in wanted if item["kind"] == "Namespace"), None)
         wanted = [item for item in wanted if item is not named]
-        fresh = self._ensure_namespace(named)
+        touched = self._make(wanted, fresh=self._ensure_namespace(named), force=force)
+        for item in surplus(wanted, self._ours()):
+            self._cluster.delete(item["kind"], name(item), self._namespace)
+            self._say(name(item), f"{item['kind']} deleted: the file no longer has it")
+            touched.append(f"{item['kind']} {name(item)}")
+        return touched
+
+    def change(self, wanted: list[Object]) -> list[str]:
+        """Apply some of a federation's objects, and leave the others alone; return what was created or changed."""
+        return self._make(wanted, fresh=False, force=False)
+
+    def _make(self, wanted: list[Object], *, fresh: bool, force: bool) -> list[str]:
         before = {} if fresh else self._living(wanted)
         if not fresh:
             for item in wanted:
@@ -66,10 +87,6 @@ class Applier:
             if changed(before.get(key), after):
                 self._say(name(item), f"{item['kind']} {'changed' if before.get(key) else 'created'}")
                 touched.append(key)
-        for item in surplus(wanted, self._ours()):
-            self._cluster.delete(item["kind"], name(item), self._namespace)
-            self._say(name(item), f"{item['kind']} deleted: the file no longer has it")
-            touched.append(f"{item['kind']} {name(item)}")
         return touched
 
     def preview(self, wanted: list[Object], *, force: bool = False) -> str:
@@ -86,10 +103,10 @@ class Applier:
         return "".join(parts)
 
     def remove(self, *, volumes: bool) -> list[str]:
-        """Delete everything of the federation; its claims and the records of its runs only with `volumes`."""
+        """Delete everything of the federation; its claims, Secrets and the records of its runs only with `volumes`."""
         removed = []
-        for kind in (*KINDS, "Job", *(["PersistentVolumeClaim"] if volumes else [])):
-            for item in self._cluster.listing(kind, self._namespace, labels=selector(self._federation)):
+        for kind in (*KINDS, *ADDED_KINDS, "Job", *(KEPT_KINDS if volumes else ())):
+            for item in self._listing(kind):
                 if kind == "ConfigMap" and label(item, labels.RUN) and not volumes:
                     continue
                 if self._cluster.delete(kind, name(item), self._namespace):
@@ -143,11 +160,17 @@ class Applier:
         return {f"{item['kind']} {name(item)}": living for item, living in found if living is not None}
 
     def _ours(self) -> list[Object]:
-        return [
-            item
-            for kind in KINDS
-            for item in self._cluster.listing(kind, self._namespace, labels=selector(self._federation))
-        ]
+        return [item for kind in (*KINDS, *ADDED_KINDS) for item in self._listing(kind)]
+
+    def _listing(self, kind: str) -> list[Object]:
+        """Return what of a kind is the federation's; who never had a kind need not be allowed to list it."""
+        mine = selector(self._federation)
+        if kind not in ADDED_KINDS:
+            return self._cluster.listing(kind, self._namespace, labels=mine)
+        try:
+            return self._cluster.listing(kind, self._namespace, labels=mine)
+        except ClusterForbidden:
+            return []
 
 
 def owned(item: Object, federation: str, namespace: str, version: str) -> Object:
@@ -202,4 +225,11 @@ def _text(item: Object | None) -> list[str]:
         return []
     meta = {key: value for key, value in metadata(item).items() if key not in SERVER_FIELDS}
     shown = {key: value for key, value in item.items() if key != "status"} | {"metadata": meta}
+    if item["kind"] == "Secret":
+        shown["data"] = {key: _fingerprint(value) for key, value in (item.get("data") or {}).items()}
     return dump(shown).splitlines(keepends=True)
+
+
+def _fingerprint(value: str) -> str:
+    """Return what tells a secret from another, and nothing of it."""
+    return f"(hidden; SHA-256 {hashlib.sha256(value.encode()).hexdigest()[:12]})"

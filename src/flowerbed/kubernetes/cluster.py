@@ -10,6 +10,7 @@ import os
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,11 +21,13 @@ from lightkube.config import client_adapter
 from lightkube.config.kubeconfig import SERVICE_ACCOUNT, SingleConfig
 from lightkube.core.exceptions import ConfigError, LoadResourceError
 from lightkube.core.resource_registry import resource_registry
-from lightkube.types import CascadeType
+from lightkube.generic_resource import create_namespaced_resource
+from lightkube.types import CascadeType, PatchType
 
-from flowerbed.errors import ClusterUnreachable, FlowerbedError
+from flowerbed.errors import ClusterRefused, ClusterUnreachable, FlowerbedError
 from flowerbed.kubernetes.access import from_status
 from flowerbed.kubernetes.exec_stream import ExecStream
+from flowerbed.kubernetes.manifests.certificate import API_VERSION as CERT_MANAGER
 
 FIELD_MANAGER = "flowerbed"
 TIMEOUT_SECONDS = 20.0
@@ -39,6 +42,7 @@ API_VERSIONS = {
     "Pod": "v1",
     "Service": "v1",
     "ConfigMap": "v1",
+    "Secret": "v1",
     "Event": "v1",
     "ResourceQuota": "v1",
     "PersistentVolumeClaim": "v1",
@@ -48,8 +52,19 @@ API_VERSIONS = {
     "Job": "batch/v1",
     "PodDisruptionBudget": "policy/v1",
     "NetworkPolicy": "networking.k8s.io/v1",
+    "Certificate": CERT_MANAGER,
+    "CertificateRequest": CERT_MANAGER,
+    "Ingress": "networking.k8s.io/v1",
 }
 """The kinds that Flowerbed makes or looks at, and where they are served."""
+
+TLS_ROUTE = "TLSRoute"
+
+ADDED_KINDS = {"Certificate": "certificates", "CertificateRequest": "certificaterequests", TLS_ROUTE: "tlsroutes"}
+"""Kinds of cert-manager's and the Gateway API's, which not every cluster has, and what they are called in paths."""
+
+TLS_ROUTE_VERSIONS = tuple(f"gateway.networking.k8s.io/{version}" for version in ("v1", "v1alpha3", "v1alpha2"))
+"""A cluster with the Gateway API has one of these, or several."""
 
 
 class Cluster:
@@ -91,18 +106,40 @@ class Cluster:
     def get(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
         """Return an object, or None if there is none of that name."""
         with self._told(f"reading {kind} {name}"):
-            try:
-                return _to_dict(self._api.get(_class(kind), name, **_in(namespace)), kind)
-            except ApiError as error:
-                if error.status.code == 404:
-                    return None
-                raise
+            for version in self._served(kind):
+                try:
+                    return _to_dict(self._api.get(_class(kind, version), name, **_in(namespace)), kind, version)
+                except ApiError as error:
+                    if error.status.code != 404:
+                        raise
+            return None
 
     def listing(self, kind: str, namespace: str, *, labels: Mapping[str, str] | None = None) -> list[Object]:
         """Return the objects of a kind in a namespace that have all these labels."""
         with self._told(f"listing {kind}s in the namespace {namespace}"):
-            found = self._api.list(_class(kind), namespace=namespace, labels=dict(labels or {}))
-            return [_to_dict(item, kind) for item in found]
+            for version in self._served(kind):  # the same objects in each
+                found = self._api.list(_class(kind, version), namespace=namespace, labels=dict(labels or {}))
+                return [_to_dict(item, kind, version) for item in found]
+            return []
+
+    def serves(self, kind: str) -> bool:
+        """Tell whether the API server knows a kind."""
+        return bool(self._served(kind))
+
+    def _served(self, kind: str) -> list[str]:
+        """Return in which versions the API server has a kind; of one that every cluster has it is not asked."""
+        versions = _versions(kind)
+        return versions if kind not in ADDED_KINDS else [one for one in versions if self._has(kind, one)]
+
+    def _has(self, kind: str, version: str) -> bool:
+        doing = f"asking for the resources of {version}"
+        with self._told(doing):
+            answer = self._http.get(f"/apis/{version}")
+            if answer.status_code == 404:
+                return False
+            if answer.status_code != 200:
+                raise from_status(_status(answer), doing=doing)
+            return any(item.get("kind") == kind for item in answer.json().get("resources") or [])
 
     def apply(self, wanted: Object, *, dry_run: bool = False, force: bool = False) -> Object:
         """Apply an object server-side and return what became of it.
@@ -114,8 +151,16 @@ class Cluster:
         """
         kind, metadata = wanted["kind"], wanted["metadata"]
         with self._told(f"applying {kind} {metadata['name']}"):
-            body = _class(kind).from_dict(wanted)
-            return _to_dict(self._api.apply(body, field_manager=FIELD_MANAGER, force=force, dry_run=dry_run), kind)
+            version = wanted["apiVersion"]
+            body = _class(kind, version).from_dict(wanted)
+            made = self._api.apply(body, field_manager=FIELD_MANAGER, force=force, dry_run=dry_run)
+            return _to_dict(made, kind, version)
+
+    def annotate(self, kind: str, name: str, namespace: str, annotations: Mapping[str, str]) -> None:
+        """Set annotations of an object, and leave the others alone."""
+        with self._told(f"annotating {kind} {name}"):
+            body = {"metadata": {"annotations": dict(annotations)}}
+            _of_any_kind(self._api.patch)(_class(kind), name, body, patch_type=PatchType.MERGE, **_in(namespace))
 
     def create(self, wanted: Object) -> Object:
         """Create an object that must not exist yet."""
@@ -123,16 +168,24 @@ class Cluster:
         with self._told(f"creating {kind} {metadata['name']}"):
             return _to_dict(self._api.create(_class(kind).from_dict(wanted)), kind)
 
-    def delete(self, kind: str, name: str, namespace: str | None = None) -> bool:
-        """Delete an object and, in the background, what it owns; return whether it was there."""
+    def delete(self, kind: str, name: str, namespace: str | None = None, *, grace: int | None = None) -> bool:
+        """Delete an object and, in the background, what it owns; return whether it was there.
+
+        A Pod may take `grace` seconds to end instead of its own time.
+        """
         with self._told(f"deleting {kind} {name}"):
-            try:
-                _of_any_kind(self._api.delete)(_class(kind), name, cascade=CascadeType.BACKGROUND, **_in(namespace))
-            except ApiError as error:
-                if error.status.code == 404:
-                    return False
-                raise
-        return True
+            for version in self._served(kind):
+                served = _class(kind, version)
+                try:
+                    _of_any_kind(self._api.delete)(
+                        served, name, cascade=CascadeType.BACKGROUND, grace_period=grace, **_in(namespace)
+                    )
+                except ApiError as error:
+                    if error.status.code != 404:
+                        raise
+                else:
+                    return True
+            return False
 
     # Pods.
 
@@ -184,6 +237,14 @@ class Cluster:
             raise
         except ApiError as error:
             raise from_status(error.status.to_dict(), doing=doing) from error
+        except httpx2.HTTPStatusError as error:
+            if error.response.status_code != 404:  # it would have a status of Kubernetes' own
+                raise _unreachable(error, doing, self.server) from error
+            raise ClusterRefused(
+                f"the API server knows no such kind, while {doing}",
+                where=self.server,
+                hint="Have installed what brings it (the Gateway API, cert-manager), or leave it out of the file.",
+            ) from error
         except httpx2.HTTPError as error:
             raise _unreachable(error, doing, self.server) from error
         except HTTPXWSException as error:
@@ -230,11 +291,25 @@ def _read(load: Callable[[], _T | None], where: str) -> _T:
     return found
 
 
-def _class(kind: str) -> Any:
+def _versions(kind: str) -> list[str]:
+    """Return in which versions a kind may be served."""
+    return list(TLS_ROUTE_VERSIONS) if kind == TLS_ROUTE else [API_VERSIONS[kind]]
+
+
+def _class(kind: str, version: str | None = None) -> Any:
+    version = version or _versions(kind)[0]
+    if kind in ADDED_KINDS:
+        return _added(kind, version)
     try:
-        return resource_registry.load(API_VERSIONS[kind], kind)
+        return resource_registry.load(version, kind)
     except LoadResourceError as error:  # pragma: no cover - a mistake of ours
         raise AssertionError(kind) from error
+
+
+@cache  # it can be made known only once
+def _added(kind: str, version: str) -> Any:
+    group, _, number = version.partition("/")
+    return create_namespaced_resource(group, number, kind, ADDED_KINDS[kind])
 
 
 def _of_any_kind(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -246,8 +321,8 @@ def _in(namespace: str | None) -> dict[str, str]:
     return {} if namespace is None else {"namespace": namespace}
 
 
-def _to_dict(item: Any, kind: str) -> Object:
-    return {"apiVersion": API_VERSIONS[kind], "kind": kind} | dict(item.to_dict())
+def _to_dict(item: Any, kind: str, version: str | None = None) -> Object:
+    return {"apiVersion": version or _versions(kind)[0], "kind": kind} | dict(item.to_dict())
 
 
 def _status(response: Any) -> dict[str, Any]:

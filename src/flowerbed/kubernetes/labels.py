@@ -16,5 +16,11 @@ POOL = "flowerbed.dev/pool"
 RUN = "flowerbed.dev/run"
 """The number of a run, on its record and its Job."""
 
+REVOKED = "flowerbed.dev/revoked"
+"""Annotation of a pool's workload: how many of its SuperNodes may join no more."""
+
+TRUST = "flowerbed.dev/trust"
+"""Annotation of a workload's Pods: changes when they have to be started again to read what is trusted."""
+
 MANAGER = "flowerbed"
 """Value of `MANAGED_BY`, and the field manager of what is applied."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flowerbed.kubernetes.labels import COMPONENT, INSTANCE, MANAGED_BY, MANAGER, VERSION
+from flowerbed.kubernetes.labels import COMPONENT, INSTANCE, MANAGED_BY, MANAGER, REVOKED, VERSION
 from flowerbed.runs.runtime import ComponentStatus
 from flowerbed.topology.model import Role
 
@@ -66,8 +66,12 @@ class Living:
         return [item for item in self.pods if label(item, COMPONENT) == role]
 
     def wanted(self, *roles: Role) -> int:
-        """Return how many Pods of some roles there shall be."""
-        return sum(int((item.get("spec") or {}).get("replicas") or 0) for role in roles for item in self.of(role))
+        """Return how many Pods of some roles there shall be; SuperNodes that were revoked do not count."""
+        return sum(
+            int((item.get("spec") or {}).get("replicas") or 0) - revoked(item)
+            for role in roles
+            for item in self.of(role)
+        )
 
     def ready(self, *roles: Role) -> int:
         """Return how many Pods of some roles say that they are ready."""
@@ -134,6 +138,11 @@ def name(item: Object) -> str:
 def label(item: Object, key: str) -> str:
     """Return one of an object's labels; empty if it has none of that name."""
     return str((metadata(item).get("labels") or {}).get(key) or "")
+
+
+def revoked(workload: Object) -> int:
+    """Return how many of a pool's SuperNodes may join no more."""
+    return int((metadata(workload).get("annotations") or {}).get(REVOKED) or 0)
 
 
 def container_statuses(pod: Object) -> list[dict[str, Any]]:

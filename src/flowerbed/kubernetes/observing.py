@@ -13,6 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from flowerbed.errors import ClusterRefused, ControlError
+from flowerbed.flower import apis
+from flowerbed.flower.apis import Api
 from flowerbed.flower.releases import find
 from flowerbed.kubernetes import living as looking
 from flowerbed.kubernetes import reasons
@@ -20,7 +22,9 @@ from flowerbed.kubernetes.cluster import Cluster
 from flowerbed.kubernetes.connections import peers
 from flowerbed.kubernetes.control import ControlLink, Place
 from flowerbed.kubernetes.living import Living, container_statuses, name
+from flowerbed.kubernetes.manifests import names
 from flowerbed.kubernetes.manifests.places import RESULTS
+from flowerbed.kubernetes.manifests.trust import external_nodes
 from flowerbed.runs.readiness import Readiness
 from flowerbed.runs.tracebacks import last_traceback
 from flowerbed.topology.model import Role
@@ -115,7 +119,7 @@ class Observer:
         Those were killed, and count until a heartbeat is overdue; a Pod that took the place of one and has not joined
         yet is not ready. The SuperLink is given `patience` seconds to answer; with none it is not asked.
         """
-        online = self._nodes_online(found, patience)
+        online, _ = self._nodes_online(found, patience)
         running = sum(1 for pod in found.pods_of(Role.SUPERNODE) if looking.is_running(pod))
         seen = Readiness(
             nodes_online=min(online, running),
@@ -125,16 +129,29 @@ class Observer:
         )
         return seen, max(0, online - found.ready(Role.SUPERNODE))
 
-    def _nodes_online(self, found: Living, patience: float) -> int:
-        """Return how many SuperNodes the SuperLink knows as online."""
+    def external(self, found: Living, *, patience: float) -> dict[str, bool]:
+        """Return the SuperNodes that run elsewhere, and whether the SuperLink knows each as online."""
+        expected = self._external()
+        if not expected:
+            return {}
+        _, keys = self._nodes_online(found, patience)
+        return {name: bool(keys.intersection(kept)) for name, kept in expected.items()}
+
+    def _external(self) -> dict[str, list[str]]:
+        return external_nodes(self.cluster.get("ConfigMap", names.nodes(self.federation), self.namespace))
+
+    def _nodes_online(self, found: Living, patience: float) -> tuple[int, set[str]]:
+        """Return how many SuperNodes of ours are online for the SuperLink, and the keys of those elsewhere that are."""
         if found.superlink() is None or patience <= 0:
-            return 0
+            return 0, set()
         try:
-            return sum(1 for node in self.link.ask("nodes", timeout=patience) if node["online"])
+            online = [node["key"] for node in self.link.ask("nodes", timeout=patience) if node["online"]]
         except ControlError as error:
             if error.where != "unsupported":
-                return 0
-        return self._nodes_connected(found)
+                return 0, set()
+            return self._nodes_connected(found), set()
+        elsewhere = {key for kept in self._external().values() for key in kept}.intersection(online)
+        return sum(1 for key in online if key not in elsewhere), elsewhere
 
     def _nodes_connected(self, found: Living) -> int:
         """Count the SuperNodes that hold a connection to the SuperLink: all that 1.22 without a database shows."""
@@ -156,12 +173,15 @@ class Observer:
             return None
         row = find(found.release)
         container = superlink["spec"]["containers"][0]
-        port = next(
-            item.default for item in row.contract.superlink(row.minor).ports if item.name == row.contract.control_port()
-        )
         words = [str(word) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
+        if "--ready-request" in words:  # which is asked where the client asks
+            port = words[words.index("--ready-request") + 1].rpartition(":")[2]
+        else:
+            port = str(apis.port(row, Api.CONTROL).default)
         database = words[words.index("--database") + 1] if "--database" in words else None
         arguments = ["--dialect", row.contract.dialect, "--address", f"127.0.0.1:{port}"]
+        if "--root-certificates" in words:
+            arguments += ["--root-certificates", words[words.index("--root-certificates") + 1]]
         return Place(
             self.namespace,
             name(superlink),

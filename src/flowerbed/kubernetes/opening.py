@@ -12,7 +12,7 @@ from typing import Any
 from flowerbed.errors import ReleaseError, SpecError, UsageError
 from flowerbed.flower.releases import Row, choose_locked
 from flowerbed.kubernetes.applying import owned
-from flowerbed.kubernetes.manifests import programs
+from flowerbed.kubernetes.manifests import expose, programs
 from flowerbed.kubernetes.manifests.identity import Identity
 from flowerbed.kubernetes.manifests.images import image_missing, image_problems, pinned
 from flowerbed.kubernetes.manifests.objects import objects
@@ -107,10 +107,23 @@ class Opened:
         if found:
             raise SpecError([self.loaded.problem(finding) for finding in found])
 
-    def objects(self, row: Row, namespace: str) -> list[Object]:
-        """Return the objects as `up` applies them; a Namespace among them is for where there is none yet."""
+    def rendered(self, row: Row, *, namespace: str | None = None) -> list[Object]:
+        """Return the objects as `render` shows them.
+
+        Raises
+        ------
+        SpecError
+            If images cannot be used, or more would be shown outside than the Fleet API.
+        """
         self.check_images(row)
         made = objects(self.federation, row, namespace=namespace)
+        if found := expose.problems(self.federation, made):
+            raise SpecError([self.loaded.problem(finding) for finding in found])
+        return made
+
+    def objects(self, row: Row, namespace: str) -> list[Object]:
+        """Return the objects as `up` applies them; a Namespace among them is for where there is none yet."""
+        made = self.rendered(row, namespace=namespace)
         ours = programs.config_map(Identity.of(self.federation, row, namespace))
         if not any(
             item["kind"] == "ConfigMap" and item["metadata"]["name"] == ours["metadata"]["name"] for item in made

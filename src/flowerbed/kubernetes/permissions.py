@@ -54,16 +54,37 @@ RULES = (
     Rule("", "services", _APPLIED, "the SuperLink's ports"),
     Rule("policy", "poddisruptionbudgets", _APPLIED, "what a node drain may evict"),
     Rule("networking.k8s.io", "networkpolicies", _APPLIED, "who may reach what"),
-    Rule("", "configmaps", _APPLIED, "the programs in the Pods, and the records of runs", ("list", "create", "patch")),
+    Rule("networking.k8s.io", "ingresses", _APPLIED, "where SuperNodes outside come in, by superlink.expose"),
+    Rule("gateway.networking.k8s.io", "tlsroutes", _APPLIED, "the same, where the cluster has the Gateway API"),
+    Rule(
+        "",
+        "configmaps",
+        _APPLIED,
+        "the programs in the Pods, who may join, and the records of runs",
+        ("get", "list", "create", "patch"),
+    ),
+    Rule("", "secrets", ("get", "list", "create", "patch", "delete"), "the federation's certificates and keys"),
     Rule("", "persistentvolumeclaims", _APPLIED, "the results, and to say why a claim gets no volume", _LIST),
     Rule("batch", "jobs", _JOBS, "to submit runs from inside the cluster", _JOBS),
-    Rule("", "pods", ("get", "list"), "to see what is ready, and why something is not", ("get", "list")),
+    Rule(
+        "",
+        "pods",
+        ("get", "list", "delete"),
+        "to see what is ready, and why something is not; to start one again after its certificate or keys have changed",
+        ("get", "list"),
+    ),
     Rule("", "pods/log", ("get",), "flowerbed logs, and the last lines of what crashes", ("get",)),
     Rule("", "pods/exec", _EXEC, "to ask the SuperLink, to stream the app in, and to fetch results", _EXEC),
     Rule("", "events", _LIST, "to say why something is not ready", _LIST),
     Rule("", "resourcequotas", _LIST, "to say why something is not ready", _LIST),
 )
 """Everything that Flowerbed does inside a namespace."""
+
+CERT_MANAGER_RULES = (
+    Rule("cert-manager.io", "certificates", _APPLIED, "the SuperLink's certificate, with tls.mode: CertManager"),
+    Rule("cert-manager.io", "certificaterequests", _LIST, "to say why it is not issued"),
+)
+"""What it does beside that where cert-manager issues the SuperLink's certificate."""
 
 RUN_RULES = tuple(replace(rule, verbs=rule.runs) for rule in RULES if rule.runs)
 """What `run`, `runs`, `logs`, `status`, `results` and `stop` do in a federation that is up."""

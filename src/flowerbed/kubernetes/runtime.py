@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowerbed.errors import UsageError
 from flowerbed.flower.releases import Row
@@ -18,11 +18,17 @@ from flowerbed.kubernetes import living as looking
 from flowerbed.kubernetes.applying import Applier
 from flowerbed.kubernetes.cluster import Cluster
 from flowerbed.kubernetes.living import Living
+from flowerbed.kubernetes.manifests import names
 from flowerbed.kubernetes.observing import Observer
 from flowerbed.kubernetes.running import Runs, stopped
 from flowerbed.kubernetes.waiting import POLL_SECONDS, Watch, wait_for_stale, wait_until_ready
 from flowerbed.runs.records import Phase, RunRecord
-from flowerbed.runs.runtime import Event, FederationStatus
+from flowerbed.runs.runtime import ComponentStatus, Event, FederationStatus, external_status
+from flowerbed.spec.model import Federation
+from flowerbed.topology.build import protection
+
+if TYPE_CHECKING:
+    from flowerbed.kubernetes.keeping import Keeper
 
 Object = dict[str, Any]
 
@@ -81,10 +87,15 @@ class KubernetesRuntime:
             nodes_expected=seen.nodes_expected,
             superexecs_connected=seen.superexecs_connected,
             superexecs_expected=seen.superexecs_expected,
-            components=tuple(found.components()),
+            components=(*found.components(), *self.external()),
             runs=tuple(record for record in self.runs() if record.phase is not Phase.FINISHED),
             reason=reason,
         )
+
+    def external(self) -> list[ComponentStatus]:
+        """Return the SuperNodes that run elsewhere, as the SuperLink knows them."""
+        found = self.observer.external(self.look(), patience=10.0)
+        return [external_status(name, online=online) for name, online in found.items()]
 
     def events(self, *, after: int = 0) -> Iterator[tuple[int, Event]]:
         """Return what this command saw happen, numbered above `after`."""
@@ -100,8 +111,21 @@ class KubernetesRuntime:
 
     # Up and down.
 
+    def keeper(self, federation: Federation, row: Row) -> Keeper:
+        """Return who keeps what the federation trusts."""
+        from flowerbed.kubernetes.keeping import Keeper  # cryptography takes a moment, and few commands need it
+
+        return Keeper(self.observer, federation, row, self.unfinished_run)
+
     def up(
-        self, wanted: list[Object], row: Row, *, watch: Watch, interrupted: Callable[[], int], force: bool = False
+        self,
+        federation: Federation,
+        wanted: list[Object],
+        row: Row,
+        *,
+        watch: Watch,
+        interrupted: Callable[[], int],
+        force: bool = False,
     ) -> bool:
         """Make the objects so, and return when the federation is observed ready; return whether it is new.
 
@@ -117,14 +141,32 @@ class KubernetesRuntime:
         before = self.look()
         self._refuse_release_change(before, row)
         applier = self._applier(watch)
-        touched = applier.apply(wanted, force=force)
-        if not touched and self.observer.readiness(before, patience=10.0)[0].ready:
+        keeper = self.keeper(federation, row) if protection(federation).tls else None
+        if keeper is not None:
+            complete = keeper.with_trust(wanted, before)
+            fresh_nodes = keeper.to_tell(complete)
+        else:
+            complete = wanted
+        touched = applier.apply(complete, force=force)
+        if keeper is not None:
+            keeper.await_certificate(lambda subject, message: watch(_event(subject, message)), interrupted)
+        if keeper is not None and before.exists:
+            keeper.tell(before, fresh_nodes)
+            if f"Secret {names.superlink_tls(self.federation)}" in touched:
+                keeper.start_superlink_again(lambda subject, message: watch(_event(subject, message)))
+        changing = keeper is not None and keeper.is_changing()
+        if not touched and not changing and self.observer.readiness(before, patience=10.0)[0].ready:
             return False
         wait_until_ready(self.observer, watch, interrupted)
+        if keeper is not None and changing and keeper.retire(lambda subject, message: watch(_event(subject, message))):
+            applier.change(keeper.with_trust(wanted, self.look()))  # so that nobody remembers the authority before
+            wait_until_ready(self.observer, watch, interrupted)
         return not before.exists
 
-    def preview(self, wanted: list[Object], *, force: bool = False) -> str:
+    def preview(self, federation: Federation, wanted: list[Object], row: Row, *, force: bool = False) -> str:
         """Return what `up` would change, as one unified diff."""
+        if protection(federation).tls:
+            wanted = self.keeper(federation, row).with_trust(wanted, self.look())
         return self._applier(lambda _: None).preview(wanted, force=force)
 
     def down(self, *, volumes: bool = False, watch: Watch | None = None) -> bool:
@@ -146,17 +188,15 @@ class KubernetesRuntime:
 
     def _applier(self, watch: Watch) -> Applier:
         def say(subject: str, message: str) -> None:
-            watch(Event(time.time(), "apply", subject, message))
+            watch(_event(subject, message))
 
         return Applier(self.cluster, self.federation, self.namespace, say)
 
     def _refuse_release_change(self, before: Living, row: Row) -> None:
         if not before.release or before.release == str(row.release):
             return
-        records = [self.settle(record.number) for record in self.runs()]
-        unfinished = [record for record in records if record.phase is not Phase.FINISHED]
-        if unfinished:
-            number = unfinished[0].number
+        number = self.unfinished_run()
+        if number is not None:
             raise UsageError(
                 f"the federation runs Flower {before.release} and the file now asks for {row.release},"
                 f" but run {number} is not finished",
@@ -186,6 +226,11 @@ class KubernetesRuntime:
         """Return a run, judged if it has finished while nobody watched."""
         return self.book.settle(number)
 
+    def unfinished_run(self) -> int | None:
+        """Return the number of a run that is not finished; None if there is none."""
+        records = [self.settle(record.number) for record in self.runs()]
+        return next((record.number for record in records if record.phase is not Phase.FINISHED), None)
+
     def stop(self, number: int) -> None:
         """Stop a run; one that was never submitted is given up."""
         self.book.stop(number)
@@ -193,3 +238,7 @@ class KubernetesRuntime:
     def wait_finished(self, number: int, *, timeout: float = 90.0) -> RunRecord:
         """Return a run once it has its verdict."""
         return self.book.wait_finished(number, timeout=timeout)
+
+
+def _event(subject: str, message: str) -> Event:
+    return Event(time.time(), "apply", subject, message)

@@ -18,8 +18,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from flowerbed.errors import AppError, ControlError, FederationFailed
+from flowerbed.errors import AppError, ClusterUnreachable, ControlError, FederationFailed
 from flowerbed.kubernetes.cluster import Cluster
+from flowerbed.kubernetes.exec_stream import ExecStream
 from flowerbed.kubernetes.labels import VERSION
 from flowerbed.kubernetes.living import container_statuses, is_running, name
 from flowerbed.kubernetes.manifests.run_job import CONTAINER, INBOX, SUBMIT
@@ -27,6 +28,7 @@ from flowerbed.kubernetes.manifests.run_job import CONTAINER, INBOX, SUBMIT
 Object = dict[str, Any]
 
 POLL_SECONDS = 0.3
+TRIES = 3
 
 
 class Submission:
@@ -116,8 +118,7 @@ class Submission:
         return pods[0] if pods else None
 
     def _compare(self, pod: str, requirements: tuple[Requirement, ...]) -> None:
-        with self._cluster.stream(pod, self._namespace, CONTAINER, [*SUBMIT, "--packages"]) as stream:
-            said = b"".join(stream.read())
+        stream, said = self._executed(pod, [*SUBMIT, "--packages"])
         if stream.exit_code != 0:
             raise ControlError(f"the image cannot tell what it holds: {stream.errors.decode(errors='replace')[-500:]}")
         found = json.loads(said)
@@ -139,14 +140,28 @@ class Submission:
     def _stream(self, pod: str, app: Path) -> None:
         data = pack(app)
         command = [*SUBMIT, "--receive", "--inbox", INBOX]
-        with self._cluster.stream(pod, self._namespace, CONTAINER, command) as stream:
-            stream.write(str(len(data)).encode() + b"\n")
-            stream.write(data)
-            for _ in stream.read():
-                continue
+        stream, _ = self._executed(pod, command, str(len(data)).encode() + b"\n" + data)
         if stream.exit_code != 0:
             said = stream.errors.decode(errors="replace").strip()[-500:]
             raise ControlError(f"the app's folder did not arrive in the cluster: {said}", where=pod)
+
+    def _executed(self, pod: str, command: list[str], sent: bytes = b"") -> tuple[ExecStream, bytes]:
+        """Run a program of ours in a Pod; return it, and what it said.
+
+        A connection that breaks off is made again, as either program may be run twice: proxies and load balancers
+        before API servers close some, and a TLS connection that two threads use at once can come out of step (seen
+        with Python 3.11 as ``WRONG_VERSION_NUMBER``).
+        """
+        for left in reversed(range(TRIES)):
+            try:
+                with self._cluster.stream(pod, self._namespace, CONTAINER, command) as stream:
+                    stream.write(sent)
+                    return stream, b"".join(stream.read())
+            except ClusterUnreachable:
+                if not left:
+                    raise
+                time.sleep(POLL_SECONDS)
+        raise AssertionError(TRIES)  # pragma: no cover - there is at least one
 
     def _answer(self, pod: str, patience: float) -> dict[str, Any]:
         deadline = time.monotonic() + patience

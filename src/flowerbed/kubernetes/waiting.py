@@ -140,10 +140,12 @@ class _Waiting:
         """Return the last lines of a Pod that ended, or ends again and again; empty where there are none."""
         cluster, namespace = self._observer.cluster, self._observer.namespace
         living = cluster.get("Pod", pod, namespace)
-        if living is None or not any(status.get("restartCount") for status in container_statuses(living)):
+        statuses = container_statuses(living or {})
+        container = next((str(status["name"]) for status in statuses if status.get("restartCount")), None)
+        if container is None:
             return ""
         try:
-            return "\n".join(cluster.logs(pod, namespace, tail=LOG_LINES))
+            return "\n".join(cluster.logs(pod, namespace, container=container, tail=LOG_LINES))
         except ClusterRefused:
             return ""
 

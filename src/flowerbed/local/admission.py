@@ -6,21 +6,27 @@ Where keys are registered, a SuperNode that is started again gets a fresh one. I
 the heartbeat of the killed SuperNode is overdue (about a minute), and for the same node, so that a run could wait for
 the replies that the killed one owed. Under a fresh key it is a new node, and what the old one owed is known to be lost.
 Flower 1.22 makes a new node for the same key, once that is free.
+
+SuperNodes that run elsewhere have spare keys instead, all of which the SuperLink is told of. On 1.22 it is also made to
+forget those that went away without a word, whose keys would be in use for good.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import suppress
 from typing import Protocol
 
 from flowerbed.errors import TrustError
 from flowerbed.local.client import ClientError, ControlClient
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.plan import LISTED, REGISTERED, Plan
+from flowerbed.trust.layout import public_keys
 
 RETRY_SECONDS = 0.5
 _POLL_SECONDS = 0.05
+_FREE_SECONDS = 10.0
 
 
 class Surroundings(Protocol):
@@ -47,6 +53,14 @@ class Admissions:
         self._around = around
         self._seen: set[str] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._of_all: asyncio.Task[None] | None = None
+
+    def begin_all(self) -> None:
+        """Begin to tell of those who may join no more, and to let those in that run elsewhere; anew for a new plan."""
+        if self._of_all is not None:
+            self._of_all.cancel()
+        if self._around.plan.admission:
+            self._of_all = asyncio.create_task(self._tell_of_all())
 
     def begin(self, node: str) -> None:
         """Begin to let a SuperNode in that is being started; it waits until that is done."""
@@ -69,8 +83,11 @@ class Admissions:
         """
         if (task := self._tasks.pop(node, None)) is not None:
             task.cancel()
-        key = self._around.folder.trust.revoked(node).read_text(encoding="ascii")
-        return bool((await self._around.client.ask("dismiss", key=key))["dismissed"])
+        found = [
+            bool((await self._around.client.ask("dismiss", key=key))["dismissed"])
+            for key in public_keys(self._around.folder.trust.revoked(node).read_text(encoding="ascii"))
+        ]
+        return any(found)
 
     async def dismiss_all(self) -> None:
         """Tell the SuperLink of all who were revoked, also while it was away."""
@@ -79,10 +96,36 @@ class Admissions:
                 while not await self._dismissed(path.name):
                     await asyncio.sleep(RETRY_SECONDS)
 
+    async def admit_external(self) -> None:
+        """Tell the SuperLink of all keys of the SuperNodes that run elsewhere."""
+        for node in self._around.plan.external:
+            told = ""
+            while True:
+                try:
+                    await self._superlink()
+                    answer = await self._around.client.ask("admit-all", keys=public_keys(self._key(node)))
+                except (ClientError, TrustError) as error:
+                    if str(error) != told:
+                        told = str(error)
+                        self._around.report("admission", node, f"is not let in yet: {told}")
+                    await asyncio.sleep(RETRY_SECONDS)
+                else:
+                    if answer["gone"]:
+                        self._around.report("admission", node, "has a key that was taken back once and is of no use")
+                    break
+
     def close(self) -> None:
         """Let nobody in any more."""
-        for task in self._tasks.values():
+        for task in (*self._tasks.values(), *filter(None, [self._of_all])):
             task.cancel()
+
+    async def _tell_of_all(self) -> None:
+        await self.dismiss_all()
+        await self.admit_external()
+        while self._around.plan.external and self._around.plan.admission == LISTED:
+            await asyncio.sleep(_FREE_SECONDS)
+            with suppress(ClientError):  # the SuperLink may be away
+                await self._around.client.ask("free")
 
     async def _admit(self, node: str) -> None:
         again = node in self._seen

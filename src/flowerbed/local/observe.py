@@ -15,8 +15,9 @@ from flowerbed.local.plan import Plan
 from flowerbed.local.store import Store
 from flowerbed.local.unit import Report, UnitRunner
 from flowerbed.runs.readiness import Readiness
-from flowerbed.runs.runtime import ComponentStatus
+from flowerbed.runs.runtime import ComponentStatus, external_status
 from flowerbed.topology.model import SUPERLINK, Role
+from flowerbed.trust.layout import public_keys
 
 SUPEREXECS = (Role.SERVERAPP_SUPEREXEC, Role.CLIENTAPP_SUPEREXEC)
 
@@ -42,9 +43,11 @@ class Observer:
         self._rows: list[tuple[str, ComponentStatus]] = []
         self._was_ready = False
         self._ever_ready = False
+        self._external: dict[str, bool] = {}
 
     def begin(self, plan: Plan) -> None:
         """Write down that a plan is being made so; nothing of it has been seen yet."""
+        self._external = dict.fromkeys(plan.external, False)
         self._written, self._was_ready = None, False
         self._store.set_facts(
             state="starting",
@@ -57,7 +60,7 @@ class Observer:
 
     async def look(self, plan: Plan, runners: Mapping[str, UnitRunner], client: ControlClient) -> bool:
         """Look once; return whether the federation is ready."""
-        online = await self._nodes_online(runners, client)
+        online = await self._nodes_online(plan, runners, client)
         self._settle(runners)
         seen = Readiness(
             nodes_online=online,
@@ -75,6 +78,7 @@ class Observer:
     def write_components(self, runners: Mapping[str, UnitRunner]) -> None:
         """Write down how each program is, if that has changed."""
         rows = [(runner.unit.name, status) for runner in runners.values() for status in runner.statuses()]
+        rows += [(name, external_status(name, online=online)) for name, online in self._external.items()]
         if rows != self._rows:
             self._rows = rows
             self._store.write_components(rows)
@@ -95,17 +99,28 @@ class Observer:
                 superexecs_connected=seen.superexecs_connected,
             )
 
-    async def _nodes_online(self, runners: Mapping[str, UnitRunner], client: ControlClient) -> int:
+    async def _nodes_online(self, plan: Plan, runners: Mapping[str, UnitRunner], client: ControlClient) -> int:
+        """Return how many SuperNodes of ours are online, and note which of those are that run elsewhere."""
         try:
             if not self._folder.superlink_answered.exists():
                 await self._first_request(client)
                 return 0
             nodes = await client.ask("nodes", timeout=5)
         except ClientError:
+            self._external = dict.fromkeys(plan.external, False)
             return 0
         alive = sum(1 for runner in runners.values() if runner.running and runner.has(Role.SUPERNODE))
-        online = sum(1 for node in nodes if node["online"])
+        keys = {node["key"] for node in nodes if node["online"]}
+        of_external = {name: keys.intersection(self._keys(name)) for name in plan.external}
+        self._external = {name: bool(found) for name, found in of_external.items()}
+        online = sum(1 for node in nodes if node["online"]) - sum(map(len, of_external.values()))
         return min(online, alive)  # a killed one counts as online until its heartbeat is overdue
+
+    def _keys(self, node: str) -> list[str]:
+        try:
+            return public_keys(self._folder.trust.node_registered_key(node).read_text(encoding="ascii"))
+        except OSError:
+            return []
 
     async def _first_request(self, client: ControlClient) -> None:
         """Let the others dial once the SuperLink has answered one request, alone.

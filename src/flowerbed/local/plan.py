@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from flowerbed.flower.values import (
     Value,
 )
 from flowerbed.local.layout import StateFolder
-from flowerbed.local.ports import LOOPBACK
+from flowerbed.local.ports import EVERYWHERE, LOOPBACK
 from flowerbed.processes import MARK
 from flowerbed.topology.model import SUPERLINK, Component, Role, Topology
 from flowerbed.trust import layout as trust_layout
@@ -41,7 +42,10 @@ WAIT_FOR_FILE = "FLOWERBED_WAIT_FOR_FILE"
 """Tells the launcher which file says that the SuperLink has answered a first request."""
 
 TRUST_VERSION = "FLOWERBED_TRUST"
-"""Changes when the SuperLink has to be started again, for a certificate that is new to it."""
+"""Changes when a program has to be started again, because a file that it reads only then is another one."""
+
+_AUTHORITY = f"{trust_layout.CA}.crt"
+_SERVED = f"{trust_layout.SUPERLINK}.crt"
 
 LISTED = "listed"
 REGISTERED = "registered"
@@ -138,6 +142,8 @@ class Plan:
         In the order of the topology.
     admission : str
         `LISTED` or `REGISTERED`; empty where any SuperNode may join.
+    external : list of str
+        The names of the SuperNodes that run elsewhere.
     """
 
     federation: str
@@ -150,6 +156,7 @@ class Plan:
     lost: str
     units: list[PlannedUnit] = field(default_factory=list)
     admission: str = ""
+    external: list[str] = field(default_factory=list)
 
     def components(self) -> list[PlannedComponent]:
         """Return every component, in the order of the units."""
@@ -226,8 +233,8 @@ def resolve(
     minor: str,
     executables: Path,
     environment: dict[str, str],
-    trust_version: str = "",
     admitted: bool = False,
+    shown: str = "",
 ) -> list[PlannedUnit]:
     """Return the topology's units with every place filled in.
 
@@ -245,23 +252,22 @@ def resolve(
         The folder with the programs (launchers that wait for what a program dials).
     environment : dict of str to str
         What every program gets, from `common_environment`.
-    trust_version : str
-        Changes when the SuperLink has to be started again, for a certificate that is new to it.
     admitted : bool
         Whether a SuperNode has to wait until the SuperLink was told of its key.
+    shown : str
+        The SuperLink's port on which it listens for other machines too; empty for none.
     """
 
     def own(component: Component) -> dict[str, str]:
         found = {}
-        if component.role is Role.SUPERLINK and trust_version:
-            found[TRUST_VERSION] = trust_version
         if any(peer == SUPERLINK for peer, _ in component.dials):
             told = admitted and component.role is Role.SUPERNODE  # which is after the SuperLink has answered
             found[WAIT_FOR_FILE] = str(folder.admitted(component.name) if told else folder.superlink_answered)
         return found
 
     def planned(component: Component) -> PlannedComponent:
-        return _component(component, ports, folder, minor, executables, environment, own(component))
+        seen = shown if component.role is Role.SUPERLINK else ""
+        return _component(component, ports, folder, minor, executables, environment, own(component), seen)
 
     return [PlannedUnit(unit.name, [planned(component) for component in unit.components]) for unit in topology.units]
 
@@ -274,9 +280,10 @@ def _component(
     executables: Path,
     environment: dict[str, str],
     extra: dict[str, str],
+    shown: str,
 ) -> PlannedComponent:
     def text(value: Value) -> str:
-        return _text(value, component, ports, folder, minor)
+        return _text(value, component, ports, folder, minor, shown)
 
     dials = [f"{LOOPBACK}:{ports[peer][port]}" for peer, port in component.dials]
     own = {name: text(value) for name, value in component.environment.items()} | extra
@@ -293,14 +300,14 @@ def _component(
     )
 
 
-def _text(value: Value, component: Component, ports: Ports, folder: StateFolder, minor: str) -> str:
+def _text(value: Value, component: Component, ports: Ports, folder: StateFolder, minor: str, shown: str) -> str:
     match value:
         case str():
             return value
         case Listen(port):
-            return f"{LOOPBACK}:{ports[component.name][port]}"
+            return f"{EVERYWHERE if port == shown else LOOPBACK}:{ports[component.name][port]}"
         case ListenHost():
-            return LOOPBACK
+            return EVERYWHERE if ListenPort(shown) in component.arguments else LOOPBACK
         case ListenPort(port):
             return str(ports[component.name][port])
         case Address(peer, port):
@@ -317,7 +324,7 @@ def _text(value: Value, component: Component, ports: Ports, folder: StateFolder,
 
 def _trust_file(trust: TrustLayout, what: Trusted, component: str) -> Path:
     match what:
-        case Trusted.AUTHORITY:
+        case Trusted.AUTHORITY | Trusted.LOOPBACK_AUTHORITY:
             return trust.certificate(trust_layout.CA)
         case Trusted.SUPERLINK_CERTIFICATE:
             return trust.certificate(trust_layout.SUPERLINK)
@@ -335,3 +342,70 @@ def _trust_file(trust: TrustLayout, what: Trusted, component: str) -> Path:
             return trust.node_key(component)
         case Trusted.NODE_PUBLIC_KEY:
             return trust.node_public_key(component)
+
+
+# What changes when a file of the federation's trust does.
+
+
+def with_versions(plan: Plan, versions: Mapping[str, str]) -> Plan:
+    """Return the plan so that each program is started again for which a file has changed that it reads only then.
+
+    Parameters
+    ----------
+    plan : Plan
+        What shall run.
+    versions : dict of str to str
+        Such files, and for each a text that changes with it.
+    """
+
+    def read(argv: list[str]) -> dict[str, str]:
+        return {Path(argument).name: versions[argument] for argument in argv if argument in versions}
+
+    def versioned(component: PlannedComponent) -> PlannedComponent:
+        found = read(component.argv)
+        if component.role == Role.SUPERLINK.value:
+            found.pop(_AUTHORITY, None)  # it asks nobody for a certificate
+        return _versioned(component, found)
+
+    return replace(_mapped(plan, versioned), client_env=_said(plan.client_env, read(plan.client)))
+
+
+def holding(plan: Plan, running: Plan) -> Plan:
+    """Return the plan so that a run that goes on is spared: only a SuperLink with another certificate is started again.
+
+    Another secret makes no difference meanwhile: SuperLink and SuperExecs have to change it together.
+    """
+    before = {component.name: _versions(component.env) for component in running.components()}
+
+    def held(component: PlannedComponent) -> PlannedComponent:
+        now = _versions(component.env)
+        was = before.get(component.name, now)
+        if component.role == Role.SUPERLINK.value:
+            was = {name: version if name == _SERVED else was.get(name, version) for name, version in now.items()}
+        return _versioned(component, was)
+
+    return replace(_mapped(plan, held), client_env=_said(plan.client_env, _versions(running.client_env)))
+
+
+def has_trust(plan: Plan) -> bool:
+    """Tell whether the programs were given files by which they know each other."""
+    return any(TRUST_VERSION in component.env for component in plan.components())
+
+
+def _mapped(plan: Plan, change: Callable[[PlannedComponent], PlannedComponent]) -> Plan:
+    return replace(plan, units=[replace(unit, components=list(map(change, unit.components))) for unit in plan.units])
+
+
+def _versioned(component: PlannedComponent, versions: Mapping[str, str]) -> PlannedComponent:
+    own = {*component.own, TRUST_VERSION} if versions else {*component.own} - {TRUST_VERSION}
+    return replace(component, env=_said(component.env, versions), own=sorted(own))
+
+
+def _said(env: Mapping[str, str], versions: Mapping[str, str]) -> dict[str, str]:
+    others = {name: value for name, value in env.items() if name != TRUST_VERSION}
+    said = " ".join(f"{name}:{version}" for name, version in sorted(versions.items()))
+    return {**others, TRUST_VERSION: said} if said else others
+
+
+def _versions(env: Mapping[str, str]) -> dict[str, str]:
+    return dict(one.split(":") for one in env.get(TRUST_VERSION, "").split())

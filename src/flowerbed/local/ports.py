@@ -11,6 +11,7 @@ from flowerbed.flower.inside import inside_proc
 from flowerbed.processes import LINUX
 
 LOOPBACK = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - only where the file asks for it
 
 
 def is_free(port: int) -> bool:

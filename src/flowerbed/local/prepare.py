@@ -20,14 +20,16 @@ from flowerbed.flower.releases import Row, choose_locked
 from flowerbed.local import ports
 from flowerbed.local.checking import check
 from flowerbed.local.layout import StateFolder
-from flowerbed.local.plan import LISTED, REGISTERED, Plan, Ports, common_environment, resolve
+from flowerbed.local.plan import LISTED, REGISTERED, Plan, Ports, common_environment, resolve, with_versions
 from flowerbed.local.runtime import LocalRuntime
 from flowerbed.local.source import Progress, Source
 from flowerbed.spec.app import AppManifest, check_run_config
+from flowerbed.spec.expose import Listening
 from flowerbed.spec.limits import check_local
 from flowerbed.spec.lock import Lock, lock_at
 from flowerbed.spec.run_config import parse_config_arguments
-from flowerbed.spec.values import duration_seconds
+from flowerbed.spec.tls import TlsMode
+from flowerbed.spec.values import LOWEST_PORT, duration_seconds
 from flowerbed.topology.build import build
 from flowerbed.topology.build import protection as protection_of
 from flowerbed.topology.model import SUPERLINK, Component, Topology
@@ -98,10 +100,12 @@ def prepare(
     run_config = {**federation.spec.run.config, **parse_config_arguments(config or [])}
     check_run_config(source.manifest, run_config)
     limit = federation.spec.run.timeout_seconds if timeout is None else _seconds(timeout)
-    row = _release(source, flower)
+    _check_tls(source)
+    row = choose_release(source, flower)
     topology = _without_revoked(build(federation, row.contract, row.minor), source)
     _check_size(source, row)
     _check_ports(source, topology)
+    _check_exposed(source, row)
     source.folder.create()
     environment = _environment(source, row, progress)
     check(source, environment, progress)
@@ -120,8 +124,14 @@ def _seconds(timeout: str) -> int:
     return seconds
 
 
-def _release(source: Source, flower: str | None) -> Row:
-    """Choose the release; what is wrong with the file's own wish is told with its place in the file."""
+def choose_release(source: Source, flower: str | None = None) -> Row:
+    """Choose the release: the command line's, the lock's, the file's, or the newest that the app allows.
+
+    Raises
+    ------
+    FlowerbedError
+        If there is none; what is wrong with the file's own wish is told with its place in the file.
+    """
     try:
         return _choose_release(source, flower)
     except ReleaseError as error:
@@ -146,6 +156,16 @@ def _write_lock(source: Source, row: Row, environment: Environment) -> None:
         write_durably(source.lock, lock.render())
 
 
+def _check_tls(source: Source) -> None:
+    mode = source.federation.spec.tls_mode
+    if mode in (TlsMode.SECRET, TlsMode.CERT_MANAGER):
+        raise source.problem(
+            ("spec", "security", "tls", "mode"),
+            f"{mode} is for Kubernetes: there are no Secrets on this machine",
+            "write Auto for both, or keep a file for each place",
+        )
+
+
 def _check_size(source: Source, row: Row) -> None:
     spec = source.federation.spec.model_copy(update={"flower": str(row.minor)})
     federation = source.federation.model_copy(update={"spec": spec})
@@ -165,6 +185,20 @@ def _check_ports(source: Source, topology: Topology) -> None:
             raise source.problem(("spec", "superlink", "ports", name), message, None)
 
 
+def _check_exposed(source: Source, row: Row) -> None:
+    """Refuse to show the Control API, which has no authentication, to other machines along with the Fleet API."""
+    expose = source.federation.spec.superlink.expose
+    shared = row.contract.fleet_port() == row.contract.control_port()
+    if expose is None or expose.listen is Listening.LOOPBACK or not shared or expose.accept_open_control_api:
+        return
+    raise source.problem(
+        ("spec", "superlink", "expose", "listen"),
+        f"Flower {row.release} has the Control API on the same port: whoever reaches this machine could run code here",
+        "keep Loopback and have a proxy of yours pass on /v1/fleet/ alone, take a release before 1.40, or run this on"
+        " Kubernetes",
+    )
+
+
 def _environment(source: Source, row: Row, progress: Progress) -> Environment:
     requires = str(source.manifest.requires_python or "")
     python = choose_python(row.pythons, wanted=source.federation.spec.python, requires=requires)
@@ -177,12 +211,13 @@ def _environment(source: Source, row: Row, progress: Progress) -> Environment:
 def _plan(source: Source, row: Row, environment: Environment, topology: Topology) -> Plan:
     folder = source.folder
     common = common_environment(folder, [environment.launcher_bin, environment.bin])
-    numbers = _ports(source, topology)
     contract = row.contract
+    numbers = _ports(source, topology, _asked_ports(source, contract))
     control = f"{ports.LOOPBACK}:{numbers[SUPERLINK][contract.control_port()]}"
     minor = str(row.minor)
     protection = protection_of(source.federation)
     admission = _admission(contract) if protection.node_auth else ""
+    versions = _trust(source) if protection.tls else {}
     units = resolve(
         topology,
         numbers,
@@ -190,11 +225,11 @@ def _plan(source: Source, row: Row, environment: Environment, topology: Topology
         minor=minor,
         executables=environment.launcher_bin,
         environment=common,
-        trust_version=_trust(source, topology, admission) if protection.tls else "",
         admitted=bool(admission),
+        shown=_shown(source, contract),
     )
     database = folder.data(SUPERLINK, minor) / DATABASE.name
-    return Plan(
+    plan = Plan(
         federation=topology.federation,
         release=str(row.release),
         environment=str(environment.path),
@@ -209,14 +244,16 @@ def _plan(source: Source, row: Row, environment: Environment, topology: Topology
         lost=contract.work_marks.lost,
         admission=admission,
         units=units,
+        external=[node for node in topology.external if not folder.trust.revoked(node).exists()],
     )
+    return with_versions(plan, versions)
 
 
 def _without_revoked(topology: Topology, source: Source) -> Topology:
     """Return the topology without SuperNodes that `node revoke` was said of, and without their SuperExecs."""
     trust = source.folder.trust
     revoked = {component.name for component in topology.supernodes if trust.revoked(component.name).exists()}
-    if not (revoked and source.federation.spec.security.node_auth):
+    if not (revoked and source.federation.spec.node_auth):
         return topology
 
     def needs_one(component: Component) -> bool:
@@ -230,19 +267,31 @@ def _admission(contract: ReleaseContract) -> str:
     return REGISTERED if contract.registers_nodes else LISTED
 
 
-def _trust(source: Source, topology: Topology, admission: str) -> str:
+def _trust(source: Source) -> dict[str, str]:
     from flowerbed.local import trusting  # cryptography takes a moment to import, and not every federation needs it
 
-    nodes = [component.name for component in topology.supernodes] if admission else []
-    return trusting.make(source.federation, nodes, source.folder)
+    living = LocalRuntime(source.folder).is_up()
+    return trusting.make(source.federation, source.folder, living=living)
 
 
-def _ports(source: Source, topology: Topology) -> Ports:
+def _shown(source: Source, contract: ReleaseContract) -> str:
+    """Return the SuperLink's port that other machines may dial; empty for none."""
+    expose = source.federation.spec.superlink.expose
+    return contract.fleet_port() if expose is not None and expose.listen is Listening.ALL_INTERFACES else ""
+
+
+def _asked_ports(source: Source, contract: ReleaseContract) -> dict[str, int]:
+    """Return the numbers that the file gives to the SuperLink's ports; SuperNodes outside dial one that is known."""
+    expose = source.federation.spec.superlink.expose
+    dialled = {contract.fleet_port(): expose.port} if expose is not None and expose.port >= LOWEST_PORT else {}
+    return {**dialled, **source.federation.spec.superlink.ports.model_dump(exclude_none=True)}
+
+
+def _ports(source: Source, topology: Topology, asked: dict[str, int]) -> Ports:
     """Give every port a number: the file's, else the one it had, else one that is free."""
     running = LocalRuntime(source.folder).is_up()
     last = Plan.last(source.folder.plan)
     before = {} if last is None else last.ports
-    asked = source.federation.spec.superlink.ports.model_dump(exclude_none=True)
     numbers: Ports = {component.name: {} for component in topology.components}
     missing = []
     for component in topology.components:

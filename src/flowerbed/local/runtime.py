@@ -21,7 +21,7 @@ from typing import Any
 from flowerbed import processes
 from flowerbed.errors import ControlError, FederationFailed, NotRunning, StateError, UnknownRunError, UsageError
 from flowerbed.local.layout import StateFolder
-from flowerbed.local.plan import Plan
+from flowerbed.local.plan import Plan, holding
 from flowerbed.local.store import Store
 from flowerbed.runs.records import LOST_WITH_SUPERVISOR, Phase, RunRecord, Verdict
 from flowerbed.runs.runtime import Event, FederationStatus
@@ -154,6 +154,7 @@ class LocalRuntime:
         fresh = not self.is_up()
         if not fresh:
             self._refuse_release_change(plan)
+            plan = self._sparing_runs(plan)
         plan.write(self.folder.plan)
         if fresh:
             self.store.set_facts(state="starting", reason="", supervisor_pid=None, ready_at=None)
@@ -177,6 +178,17 @@ class LocalRuntime:
                 f" but run {unfinished[0].number} is not finished",
                 hint=f"Wait for it, or stop it with `flowerbed stop {unfinished[0].number}`, and run `up` again.",
             )
+
+    def _sparing_runs(self, plan: Plan) -> Plan:
+        """Return the plan so that no program that a run needs is started again for a new authority or secret."""
+        running = Plan.last(self.folder.plan)
+        if running is None or not self.has_unfinished_run():
+            return plan
+        return holding(plan, running)
+
+    def has_unfinished_run(self) -> bool:
+        """Tell whether a run goes on."""
+        return self.is_up() and bool(self.store.runs(unfinished=True))
 
     def _start_supervisor(self, *, tied: bool) -> None:
         python = [sys.executable, "-P"]

@@ -33,7 +33,7 @@ from flowerbed.local.client import ClientError, ControlClient
 from flowerbed.local.follow import Followers
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.observe import Observer
-from flowerbed.local.plan import Plan, PlannedUnit
+from flowerbed.local.plan import TRUST_VERSION, Plan, PlannedUnit
 from flowerbed.local.store import Store
 from flowerbed.local.unit import UnitRunner
 from flowerbed.local.work import WorkWatcher
@@ -95,7 +95,7 @@ class Supervisor:
                 asyncio.create_task(_keep_at(work))
                 for work in (self._observe, self._serve_requests, self._watch_work, self._keep_client, self._trim_logs)
             ]
-            background.append(asyncio.create_task(self._admissions.dismiss_all()))
+            self._admissions.begin_all()
             await self._stopping.wait()
             for task in background:
                 task.cancel()
@@ -193,9 +193,11 @@ class Supervisor:
         if new.environment != self.plan.environment:
             before, self._held = self._held, hold(Path(new.environment))
             before.close()
-        client_changed = new.client != self.plan.client
+        client_changed = new.client != self.plan.client or _trust_of_client(new) != _trust_of_client(self.plan)
         self.plan = new
+        self._admissions.begin_all()
         if not (gone or changed or fresh or client_changed):
+            self._look_again.set()
             return []
         self._observer.begin(new)
         self._look_again.set()
@@ -295,6 +297,10 @@ class Supervisor:
                 return {"stopped": await self.followers.stop(payload["run"])}
             case _:
                 raise ClientError("unsupported", f"this supervisor does not know {kind!r}")
+
+
+def _trust_of_client(plan: Plan) -> str:
+    return plan.client_env.get(TRUST_VERSION, "")
 
 
 async def _keep_at(work: Callable[[], Awaitable[None]]) -> None:

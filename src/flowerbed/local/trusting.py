@@ -3,86 +3,36 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from flowerbed.errors import UsageError
 from flowerbed.local.layout import StateFolder
-from flowerbed.local.plan import TRUST_VERSION, Plan
+from flowerbed.local.plan import Plan, has_trust, with_versions
 from flowerbed.local.runtime import LocalRuntime, Watch
 from flowerbed.spec.model import Federation
-from flowerbed.topology.model import Role
 from flowerbed.trust import certificates, keys
-from flowerbed.trust.certificates import Described
 from flowerbed.trust.folder import TrustFolder
-from flowerbed.trust.layout import CA, LOOPBACK_SERVER, SUPERLINK
+from flowerbed.trust.layout import CA, LOOPBACK_SERVER, SUPERLINK, public_keys
+from flowerbed.trust.seen import BEFORE, Certificate, Node, Rotated, revoked_node
 
 
-@dataclass(frozen=True)
-class Certificate:
-    """A certificate of a federation's.
-
-    Parameters
-    ----------
-    name : str
-        ``ca``, ``superlink`` or ``loopback``.
-    path : str
-        Its file.
-    names : tuple of str
-        The host names and addresses that it is for.
-    not_before, not_after : str
-        When it is good: ISO 8601, UTC.
-    fingerprint : str
-        The SHA-256 of the certificate, in hexadecimal digits.
-    """
-
-    name: str
-    path: str
-    names: tuple[str, ...]
-    not_before: str
-    not_after: str
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class Node:
-    """A SuperNode that has a key.
-
-    Parameters
-    ----------
-    name : str
-        Its name; empty for one that the SuperLink knows and the file does not.
-    state : str
-        ``online``, ``offline`` or ``revoked``.
-    key : str
-        The fingerprint of its key, as ``ssh-keygen -l`` prints it; empty if only the SuperLink has it.
-    id : str or None
-        Flower's id of it, while the federation is up.
-    """
-
-    name: str
-    state: str
-    key: str
-    id: str | None
-
-
-def make(federation: Federation, nodes: list[str], folder: StateFolder) -> str:
+def make(federation: Federation, folder: StateFolder, *, living: bool) -> dict[str, str]:
     """Make keys and certificates, as far as they are missing or due.
 
     Parameters
     ----------
     federation : Federation
         Whose they are.
-    nodes : list of str
-        The SuperNodes that need a key.
     folder : StateFolder
         Where they lie.
+    living : bool
+        Whether programs may be running that know what is there now.
 
     Returns
     -------
-    str
-        A text that changes when a SuperLink that is running has to be started again to know what is new: of keys it is
-        told meanwhile.
+    dict of str to str
+        The files that programs read only when they start, and for each a text that changes with it.
 
     Raises
     ------
@@ -90,14 +40,34 @@ def make(federation: Federation, nodes: list[str], folder: StateFolder) -> str:
         If something that is there cannot be used.
     """
     trust = TrustFolder(folder.trust.root)
-    certificate = _servers(trust, federation, renew=False)
-    if nodes:
-        trust.make_nodes(nodes, random=secrets.token_bytes)
-    return _version(certificate)
+    _make_servers(trust, federation)
+    if not living:
+        trust.retire()
+    if federation.spec.node_auth:
+        spec = federation.spec
+        trust.make_nodes(spec.own_nodes, random=secrets.token_bytes, external=spec.external_nodes)
+    return trust.versions()
+
+
+def kit(federation: Federation, node: str, folder: StateFolder) -> tuple[bytes, bytes]:
+    """Return what a SuperNode that runs elsewhere is started with: its keys, and the certificate of the authority.
+
+    What is missing is made.
+
+    Raises
+    ------
+    UsageError
+        If it may join no more.
+    """
+    folder.create()
+    make(federation, folder, living=True)  # nothing that somebody may need is taken away
+    if folder.trust.revoked(node).exists():
+        raise revoked_node(node)
+    return folder.trust.node_key(node).read_bytes(), folder.trust.certificate(CA).read_bytes()
 
 
 def show(folder: StateFolder) -> list[Certificate]:
-    """Return a federation's certificates.
+    """Return a federation's certificates; while its authority is being replaced, both.
 
     Raises
     ------
@@ -107,18 +77,23 @@ def show(folder: StateFolder) -> list[Certificate]:
     trust = folder.trust
     if not trust.certificate(CA).exists():
         raise _nothing(folder)
-    found = []
-    for name in (CA, SUPERLINK, LOOPBACK_SERVER):
+    ca = trust.certificate(CA)
+    current, *before = certificates.split(ca.read_bytes()) or [ca.read_bytes()]
+    shown = [(CA, ca, current), *((BEFORE, ca, one) for one in before)]
+    for name in (SUPERLINK, LOOPBACK_SERVER):
         path = trust.certificate(name)
         if path.exists():
-            said = certificates.describe(path.read_bytes(), str(path))
-            begins, ends = said.not_before.isoformat(), said.not_after.isoformat()
-            found.append(Certificate(name, str(path), said.names, begins, ends, said.fingerprint))
+            shown.append((name, path, path.read_bytes()))
+    found = []
+    for name, path, content in shown:
+        said = certificates.describe(content, str(path))
+        begins, ends = said.not_before.isoformat(), said.not_after.isoformat()
+        found.append(Certificate(name, str(path), said.names, begins, ends, said.fingerprint))
     return found
 
 
 def authority(folder: StateFolder) -> str:
-    """Return the certificate of a federation's authority, in PEM.
+    """Return the certificate of a federation's authority, in PEM; while it is being replaced, both.
 
     Raises
     ------
@@ -131,31 +106,76 @@ def authority(folder: StateFolder) -> str:
     return path.read_text(encoding="ascii")
 
 
-def rotate(federation: Federation, runtime: LocalRuntime, *, watch: Watch) -> bool:
-    """Give the SuperLink a fresh certificate; one that runs is started again for it, and nothing else.
+def rotate(
+    federation: Federation, runtime: LocalRuntime, *, new_authority: bool, new_secret: bool, watch: Watch
+) -> Rotated:
+    """Give the SuperLink a fresh certificate, or the federation a fresh authority, or SuperExecs a fresh secret.
 
-    Returns
-    -------
-    bool
-        Whether a SuperLink was started again.
+    What runs is started again as far as it has to be, and nothing that a run needs which goes on: a SuperLink alone is.
 
     Raises
     ------
     UsageError
-        If the federation has no certificates.
+        If the federation has no certificates, or a secret cannot be changed now.
     """
     folder = runtime.folder
     if not folder.trust.certificate(CA).exists():
         raise _nothing(folder)
     trust = TrustFolder(folder.trust.root)
-    certificate = _servers(trust, federation, renew=True)
+    if new_secret:
+        _refuse_secret(runtime)
+        trust.renew_secret(random=secrets.token_bytes)
+    if new_authority or not new_secret:
+        _make_servers(trust, federation, renew=not new_authority, new_authority=new_authority)
+    restarted = _start_again(trust, runtime, watch)
+    return Rotated(restarted, settle(runtime, watch=watch))
+
+
+def settle(runtime: LocalRuntime, *, watch: Watch) -> bool:
+    """Take an authority that was replaced out of what is trusted, unless a run goes on; return whether none is left.
+
+    Raises
+    ------
+    TrustError
+        If something that is there cannot be used.
+    """
+    trust = TrustFolder(runtime.folder.trust.root)
+    if len(trust.authorities()) <= 1:
+        return True
+    if runtime.has_unfinished_run():
+        return False
+    _start_again(trust, runtime, watch)  # so that all know the new one and nobody shows a certificate of the one before
+    trust.retire()
+    _start_again(trust, runtime, watch)  # so that nobody remembers the one before
+    return True
+
+
+def _start_again(trust: TrustFolder, runtime: LocalRuntime, watch: Watch) -> bool:
+    """Start what runs again as far as its files have changed; return whether anything was."""
     if not runtime.is_up():
         return False
-    plan = Plan.read(folder.plan)
-    if not any(TRUST_VERSION in component.env for component in plan.components()):
+    plan = Plan.read(runtime.folder.plan)
+    if not has_trust(plan):
         return False  # what is up was started without TLS
-    runtime.up(_with_version(plan, _version(certificate)), tied=False, watch=watch)
-    return True
+    runtime.up(with_versions(plan, trust.versions()), tied=False, watch=watch)
+    return Plan.read(runtime.folder.plan) != plan
+
+
+def _refuse_secret(runtime: LocalRuntime) -> None:
+    where = str(runtime.folder.root.parent)
+    plan = Plan.last(runtime.folder.plan)
+    secret = str(runtime.folder.trust.secret)
+    if plan is not None and not any(secret in component.argv for component in plan.components()):
+        raise UsageError(
+            f"SuperExecs of Flower {plan.release} have no secret", where=where, hint="They do from 1.29 on."
+        )
+    if runtime.has_unfinished_run():
+        number = runtime.store.runs(unfinished=True)[0].number
+        raise UsageError(
+            f"the secret cannot be changed while run {number} goes on: a SuperLink knows one at a time",
+            where=where,
+            hint=f"Wait for it, or stop it with `flowerbed stop {number}`.",
+        )
 
 
 def nodes(folder: StateFolder, runtime: LocalRuntime) -> list[Node]:
@@ -165,12 +185,17 @@ def nodes(folder: StateFolder, runtime: LocalRuntime) -> list[Node]:
     found = []
     for path in sorted(trust.nodes.glob("*.pub")):
         name = path.stem
-        key = keys.fingerprint(path.read_bytes())
-        item = known.pop(trust.node_registered_key(name).read_text(encoding="ascii"), None)
-        state = "online" if item is not None and item["online"] else "offline"
+        fingerprints = [keys.fingerprint(line) for line in path.read_bytes().splitlines()]
+        registered = public_keys(trust.node_registered_key(name).read_text(encoding="ascii"))
+        mine = [known.pop(key) for key in registered if key in known]
+        now = next((item for item in mine if item["online"]), None)
+        state = "online" if now is not None else "offline"
         if trust.revoked(name).exists():
             state = "revoked"
-        found.append(Node(name, state, key, item["id"] if item is not None else None))
+        external = len(registered) > 1  # nobody else has spare ones
+        shown = now if external else next(iter(mine), None)
+        flower_id = shown["id"] if shown is not None else None
+        found.append(Node(name, state, " ".join(fingerprints), flower_id, external))
     found += [Node("", "online" if item["online"] else "offline", "", item["id"]) for item in known.values()]
     return found
 
@@ -190,7 +215,7 @@ def require(node: str, folder: StateFolder) -> None:
 
 
 def revoke(node: str, runtime: LocalRuntime, *, watch: Watch) -> None:
-    """Let a SuperNode join no more, and end its programs; it stays so until `add`.
+    """Let a SuperNode join no more, and end its programs if they run here; it stays so until `add`.
 
     Raises
     ------
@@ -204,8 +229,9 @@ def revoke(node: str, runtime: LocalRuntime, *, watch: Watch) -> None:
         runtime.ask("dismiss", node=node)
         plan = Plan.read(folder.plan)
         units = [unit for unit in plan.units if not _runs_for(node, plan, unit.name)]
-        if len(units) < len(plan.units):
-            runtime.up(replace(plan, units=units), tied=False, watch=watch)
+        external = [name for name in plan.external if name != node]
+        if len(units) < len(plan.units) or len(external) < len(plan.external):
+            runtime.up(replace(plan, units=units, external=external), tied=False, watch=watch)
 
 
 def add(node: str, folder: StateFolder) -> bool:
@@ -229,27 +255,18 @@ def _runs_for(node: str, plan: Plan, unit: str) -> bool:
     return any(component.name == node or addresses & set(component.dials) for component in components)
 
 
-def _servers(trust: TrustFolder, federation: Federation, *, renew: bool) -> Described:
-    names = federation.spec.security.tls.external_names
-    now = datetime.now(UTC)
-    return trust.make_servers(federation.metadata.name, names, now=now, random=secrets.token_bytes, renew=renew)
-
-
-def _version(certificate: Described) -> str:
-    return certificate.fingerprint[:16]
-
-
-def _with_version(plan: Plan, version: str) -> Plan:
-    units = []
-    for unit in plan.units:
-        components = [
-            replace(component, env={**component.env, TRUST_VERSION: version})
-            if component.role == Role.SUPERLINK.value
-            else component
-            for component in unit.components
-        ]
-        units.append(replace(unit, components=components))
-    return replace(plan, units=units)
+def _make_servers(
+    trust: TrustFolder, federation: Federation, *, renew: bool = False, new_authority: bool = False
+) -> None:
+    names = federation.spec.superlink_names
+    trust.make_servers(
+        federation.metadata.name,
+        names,
+        now=datetime.now(UTC),
+        random=secrets.token_bytes,
+        renew=renew,
+        new_authority=new_authority,
+    )
 
 
 def _nothing(folder: StateFolder) -> UsageError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -73,6 +74,56 @@ class Registries:
             raise RegistryError(f"{place.host} answers with {told} instead", where=name)
         return str(told)
 
+    def manifest(self, name: str, reference: str) -> dict[str, Any] | None:
+        """Return the manifest beside an image that a tag or a digest stands for; None if there is none.
+
+        Raises
+        ------
+        RegistryError
+            If it may not be read, is not what its digest says, or the registry does not answer.
+        """
+        place = Reference.parse(name)
+        body = self._content(f"{place.api}/{place.repository}/manifests/{reference}", place, name)
+        return None if body is None else _object(_checked(body, reference, place, name), name)
+
+    def blob(self, name: str, digest: str) -> bytes | None:
+        """Return a blob of an image's repository, a small one; None if there is none.
+
+        Raises
+        ------
+        RegistryError
+            If it may not be read, is not what its digest says, or the registry does not answer.
+        """
+        place = Reference.parse(name)
+        body = self._content(f"{place.api}/{place.repository}/blobs/{digest}", place, name)
+        return None if body is None else _checked(body, digest, place, name)
+
+    def referrers(self, name: str, digest: str) -> list[dict[str, Any]]:
+        """Return the descriptors of what refers to a manifest (opencontainers/distribution-spec, "Listing Referrers").
+
+        A registry that does not have that request keeps them under a tag made of the digest.
+
+        Raises
+        ------
+        RegistryError
+            If they may not be read, or the registry does not answer.
+        """
+        place = Reference.parse(name)
+        body = self._content(f"{place.api}/{place.repository}/referrers/{digest}", place, name)
+        index = self.manifest(name, digest.replace(":", "-")) if body is None else _object(body, name)
+        found = (index or {}).get("manifests")
+        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+    def _content(self, url: str, place: Reference, name: str) -> bytes | None:
+        answer = self._ask("GET", url, place, name)
+        if answer.status_code == 404:
+            return None
+        if answer.status_code != 200:
+            raise _refused(answer, place, name)
+        if len(answer.content) > _LARGEST:
+            raise RegistryError(f"{place.host} answers with {len(answer.content)} bytes, too many", where=name)
+        return answer.content
+
     def _ask(self, method: str, url: str, place: Reference, name: str) -> httpx2.Response:
         key = (place.host, place.repository)
         with _told(place, name):
@@ -135,6 +186,22 @@ def _told(place: Reference, name: str) -> Iterator[None]:
         said = str(error) or type(error).__name__
         hint = "Is it reachable from here, and is its certificate one that this machine trusts?"
         raise RegistryError(f"{place.host} does not answer: {said}", where=name, hint=hint) from error
+
+
+def _checked(body: bytes, reference: str, place: Reference, name: str) -> bytes:
+    if _DIGEST.fullmatch(reference) and f"sha256:{hashlib.sha256(body).hexdigest()}" != reference:
+        raise RegistryError(f"{place.host} answers with something else than {reference}", where=name)
+    return body
+
+
+def _object(body: bytes, name: str) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise RegistryError("a manifest is no JSON object", where=name)
+    return found
 
 
 def _refused(answer: httpx2.Response, place: Reference, name: str) -> RegistryError:

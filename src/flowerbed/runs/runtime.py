@@ -8,6 +8,9 @@ from typing import Protocol
 
 from flowerbed.runs.records import RunRecord
 
+ONLINE, OFFLINE = "online", "offline"
+"""The states of a SuperNode that runs elsewhere: nothing more is known of it than what the SuperLink knows."""
+
 
 @dataclass(frozen=True)
 class ComponentStatus:
@@ -18,7 +21,8 @@ class ComponentStatus:
     name, role : str
         As in the topology.
     state : str
-        ``waiting``, ``starting``, ``running``, ``backing off``, ``crash loop``, ``stopped``.
+        ``waiting``, ``starting``, ``running``, ``backing off``, ``crash loop``, ``stopped``; of a SuperNode that runs
+        elsewhere ``online`` or ``offline``.
     pid : int or None
         Its process, on the local runtime.
     restarts : int
@@ -52,7 +56,7 @@ class FederationStatus:
         ``down``, ``starting``, ``ready``, ``degraded`` (running, but not all that was ready still is),
         ``failed`` (a crash loop) or ``stopping``.
     nodes_online, nodes_expected : int
-        SuperNodes that the SuperLink knows as online, and how many the file asks for.
+        SuperNodes of ours that the SuperLink knows as online, and how many the file asks for.
     superexecs_connected, superexecs_expected : int
         SuperExecs with an open connection to where they claim work.
     components : tuple of ComponentStatus
@@ -76,6 +80,29 @@ class FederationStatus:
     runs: tuple[RunRecord, ...] = ()
     supervisor_pid: int | None = None
     reason: str = ""
+
+    @property
+    def external(self) -> tuple[ComponentStatus, ...]:
+        """The SuperNodes that run elsewhere; nobody waits for them."""
+        return tuple(component for component in self.components if component.state in (ONLINE, OFFLINE))
+
+    @property
+    def external_counts(self) -> str:
+        """How many of them are online and who is not, in words that go on from others; empty without any."""
+        if not self.external:
+            return ""
+        away = [component.name for component in self.external if component.state == OFFLINE]
+        named = ", ".join(away[:_NAMED]) + (f" and {len(away) - _NAMED} more" if len(away) > _NAMED else "")
+        missing = f" (offline: {named})" if away else ""
+        return f"; {len(self.external) - len(away)} of {len(self.external)} external SuperNodes online{missing}"
+
+
+_NAMED = 5
+
+
+def external_status(name: str, *, online: bool) -> ComponentStatus:
+    """Return the status of a SuperNode that runs elsewhere."""
+    return ComponentStatus(name, "supernode", ONLINE if online else OFFLINE, note="external")
 
 
 @dataclass(frozen=True)

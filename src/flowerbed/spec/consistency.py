@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from flowerbed.spec.finding import Finding, Path, dotted
 from flowerbed.spec.quantity import amount
-from flowerbed.spec.values import NAME_LENGTH
+from flowerbed.spec.values import NAME_LENGTH, duration_seconds
 
 INCONSISTENT = "flowerbed.inconsistent"
 """The type of pydantic's error for a broken rule; the file's reader looks for these by itself, to place each."""
@@ -21,9 +21,34 @@ _COLOCATED_ONLY: tuple[Path, ...] = (
     ("spec", "nodeDrain"),
     ("spec", "access"),
     ("spec", "security", "networkPolicies"),
+    ("spec", "security", "controlApi"),
     ("spec", "security", "dns"),
     ("spec", "serverapp", "egress"),
 )
+
+_COLOCATED_POOLS = ("egress", "terminationGracePeriodSeconds")
+
+_TLS_NEEDS = {
+    "Secret": ("secretName", "name the Secret with the SuperLink's certificate"),
+    "CertManager": ("issuerRef", "name the Issuer or ClusterIssuer of cert-manager: issuerRef: {name: …}"),
+}
+_TLS_FIELDS = {
+    "secretName": ("Secret",),
+    "trustBundle": ("Secret", "CertManager"),
+    "issuerRef": ("CertManager",),
+    "duration": ("CertManager",),
+    "renewBefore": ("CertManager",),
+}
+_SHORTEST_CERTIFICATE = 3600
+_SHORTEST_RENEWAL = 300
+"""Both in seconds (cert-manager.io, "Certificate", duration and renewBefore)."""
+_DEFAULT_CERTIFICATE = 90 * 86400
+_HERE_ONLY = (
+    *("nodeSelector", "tolerations", "affinity", "runtimeClassName", "priorityClassName"),
+    *("envFrom", "volumes", "resources", "gpus", "egress", "topologySpreadConstraints"),
+    "terminationGracePeriodSeconds",
+)
+"""Fields of a pool that say something of Pods of ours."""
 
 GPU_RESOURCE = "nvidia.com/gpu"
 """What GPUs are called where the file does not say it."""
@@ -58,6 +83,7 @@ def inconsistencies(data: object) -> Iterator[Finding]:
             )
     yield from _quickstart_names(data)
     yield from _security(data)
+    yield from _outside(data)
     yield from _images(data)
     yield from _ports(data)
     yield from _resources(data, ("spec", "superlink"))
@@ -122,15 +148,92 @@ def _gpus(data: object, path: Path) -> Iterator[Finding]:
             )
 
 
+def _tls_mode(data: object) -> object:
+    mode = _get(data, "spec", "security", "tls", "mode")
+    if mode is None:
+        return "Disabled" if _get(data, "spec", "layout") == "Quickstart" else "Auto"
+    return mode
+
+
 def _security(data: object) -> Iterator[Finding]:
     security: Path = ("spec", "security")
-    if _get(data, *security, "tls", "mode") not in (None, "Disabled"):
+    quickstart = _get(data, "spec", "layout") == "Quickstart"
+    mode = _tls_mode(data)
+    yield from _tls(data, (*security, "tls"), str(mode), quickstart=quickstart)
+    if mode != "Disabled":
         return
     hint = "write tls: {mode: Auto} too"
     if _get(data, *security, "nodeAuth") is True:
         yield Finding((*security, "nodeAuth"), "a SuperNode proves who it is over TLS only", hint)
+    if _get(data, *security, "controlApi") == "Closed" and _get(data, "spec", "layout") != "Quickstart":
+        yield Finding((*security, "controlApi"), "holders of a certificate are told from others over TLS only", hint)
     if _length(_get(data, *security, "tls", "externalNames")):
         yield Finding((*security, "tls", "externalNames"), "there is no certificate for them without TLS", hint)
+
+
+def _tls(data: object, path: Path, mode: str, *, quickstart: bool) -> Iterator[Finding]:
+    """Check that each mode has what it needs, and no field of another one."""
+    if quickstart and mode in _TLS_NEEDS:
+        yield Finding((*path, "mode"), f"{mode} is for layout: Colocated", "leave it out, or choose that layout")
+    needed, hint = _TLS_NEEDS.get(mode, ("", ""))
+    if needed and _get(data, *path, needed) is None:
+        yield Finding((*path, "mode"), f"{mode} needs {needed} beside it", hint)
+    for field, modes in _TLS_FIELDS.items():
+        if mode not in modes and _get(data, *path, field) is not None:
+            yield Finding((*path, field), f"is for mode: {' or '.join(modes)}", "leave it out, or choose that mode")
+    lasting, before = (_seconds(_get(data, *path, field)) for field in ("duration", "renewBefore"))
+    if lasting is not None and lasting < _SHORTEST_CERTIFICATE:
+        yield Finding((*path, "duration"), "cert-manager issues no certificate for less than 1h")
+    if before is not None and before < _SHORTEST_RENEWAL:
+        yield Finding((*path, "renewBefore"), "cert-manager renews no certificate less than 5m before its end")
+    if before is not None and before >= (lasting or _DEFAULT_CERTIFICATE):
+        yield Finding((*path, "renewBefore"), "is not less than duration, so it would be renewed again and again")
+
+
+def _seconds(text: object) -> int | None:
+    return duration_seconds(text) if isinstance(text, str) else None
+
+
+def _outside(data: object) -> Iterator[Finding]:
+    """Check pools that run elsewhere, and where their SuperNodes reach the SuperLink."""
+    pools, expose = _get(data, "spec", "supernodes"), _get(data, "spec", "superlink", "expose")
+    external = [index for index in range(_length(pools)) if _get(pools, index, "external") is True]
+    places: list[Path] = [("spec", "supernodes", index, "external") for index in external]
+    if expose is not None:
+        places.append(("spec", "superlink", "expose"))
+    for path in places:
+        if _get(data, "spec", "layout") == "Quickstart":
+            yield Finding(path, "is for layout: Colocated", "leave it out, or choose that layout")
+        elif _tls_mode(data) == "Disabled":
+            yield Finding(path, "whoever comes from outside comes over TLS", "write security: {tls: {mode: Auto}}")
+        elif _get(data, "spec", "security", "nodeAuth") is False:
+            yield Finding(path, "without nodeAuth anybody could join from outside", "leave nodeAuth out")
+    for index in external:
+        pool: Path = ("spec", "supernodes", index)
+        if expose is None:
+            yield Finding(
+                (*pool, "external"),
+                "nothing says where its SuperNodes reach the SuperLink",
+                "for example superlink: {expose: {fleetAddress: fl.example.org:9092}}",
+            )
+        for field in _HERE_ONLY:
+            value = _get(data, *pool, field)
+            if _says_something(value) or (field == "gpus" and value is not None):  # gpus: {} is one
+                yield Finding((*pool, field), "is of no use in an external pool, whose SuperNodes others start")
+    reencrypt = _get(expose, "ingress", "tls") == "Reencrypt"
+    if reencrypt and isinstance(_get(data, "metadata"), Mapping) and _get(data, "metadata", "namespace") is None:
+        yield Finding(
+            ("spec", "superlink", "expose", "ingress", "tls"),
+            "an Ingress names the Secret by which it knows the SuperLink with its namespace",
+            "write metadata: {namespace: …} too",
+        )
+
+
+def _says_something(value: object) -> bool:
+    """Tell whether a field has a value, and not only empty ones."""
+    if isinstance(value, Mapping):
+        return any(map(_says_something, value.values()))
+    return value not in (None, (), [])
 
 
 def _images(data: object) -> Iterator[Finding]:
@@ -156,8 +259,11 @@ def _quickstart_spreading(data: object) -> Iterator[Finding]:
 def _quickstart_lacks(data: object) -> Iterator[Finding]:
     """Yield what ``layout: Quickstart`` cannot have: its Pods have no labels that tell them from others for good."""
     pools = range(_length(_get(data, "spec", "supernodes")))
-    for path in (*_COLOCATED_ONLY, *(("spec", "supernodes", index, "egress") for index in pools)):
-        if _get(data, *path) not in (None, (), [], "Disabled"):
+    for path in (
+        *_COLOCATED_ONLY,
+        *(("spec", "supernodes", index, name) for index in pools for name in _COLOCATED_POOLS),
+    ):
+        if _get(data, *path) not in (None, (), [], "Disabled", "Open"):
             yield Finding(path, "is for layout: Colocated", "leave it out, or choose that layout")
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
-from flowerbed.spec.kubernetes_values import Digest, Registry, Repository
+from pydantic import Field
+
+from flowerbed.spec.kubernetes_values import Digest, ImageReference, Registry, Repository
 from flowerbed.spec.section import Section
 
 
@@ -13,6 +16,13 @@ class ImagePolicy(StrEnum):
 
     ANY = "Any"
     PINNED = "Pinned"
+
+
+class Signatures(Section):
+    """By whom images have to be signed, with cosign."""
+
+    keys: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1, strict=False)]
+    """Files with public keys, such as cosign.pub, relative to this file; the signature by one of them is enough."""
 
 
 class Repositories(Section):
@@ -36,10 +46,14 @@ class Digests(Section):
 
 
 class Images(Section):
-    """Where Flower's own images come from. Images that are named in full elsewhere are taken as they are."""
+    """Where Flower's own images come from, and nginx's. Images that are named in full are taken as they are."""
 
     registry: Registry | None = None
     """A registry, perhaps with a path, instead of the container runtime's default one."""
+
+    proxy: ImageReference | None = None
+    """The image of the proxy before the SuperLink: nginx from 1.22 on, which can run as anybody. Default:
+    nginxinc/nginx-unprivileged:1.28-alpine."""
 
     repositories: Repositories = Repositories()
     """Repositories instead of Flower's own."""

@@ -49,7 +49,7 @@ class EnvFromSource(Section):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        return _exactly_one(self, ("secret_ref", "config_map_ref"))
+        return exactly_one(self, ("secret_ref", "config_map_ref"))
 
 
 class ClaimVolume(Section):
@@ -143,7 +143,7 @@ class Volume(Section):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        return _exactly_one(self, VOLUME_SOURCES)
+        return exactly_one(self, VOLUME_SOURCES)
 
 
 class Storage(Section):
@@ -184,14 +184,8 @@ class PullPolicy(StrEnum):
     NEVER = "Never"
 
 
-class TlsMode(StrEnum):
-    """How connections between Flower's programs are protected."""
-
-    AUTO = "Auto"
-    DISABLED = "Disabled"
-
-
-def _exactly_one(section: _S, names: tuple[str, ...]) -> _S:
+def exactly_one(section: _S, names: tuple[str, ...]) -> _S:
+    """Return a section that has one of some fields, or raise what is wrong with it."""
     given = [name for name in names if getattr(section, name) is not None]
     if len(given) == 1:
         return section

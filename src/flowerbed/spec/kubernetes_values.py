@@ -12,11 +12,15 @@ from flowerbed.spec.quantity import QUANTITY
 from flowerbed.spec.values import LABEL_KEY_PATTERN, LABEL_VALUE_PATTERN, fault, label_key, label_value
 from flowerbed.spec.words import found
 
+SHORTEST_GRACE = 30
+"""In how many seconds a Pod's programs can end, and Kubernetes' own default; our init takes at most 20 of them."""
+
 OWN_VOLUMES = "flowerbed-"
 """How the names of the volumes start that every Pod of ours has."""
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_DATA_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _RESOURCE = re.compile(r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _HOST = r"(?:[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?)*(?::[0-9]{1,5})?)"
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
@@ -48,6 +52,12 @@ def _object_name(text: str) -> str:
             f"{found(text)} is not an object's name: small letters, digits, hyphens and dots, "
             "a letter or digit first and last"
         )
+    return text
+
+
+def _data_key(text: str) -> str:
+    if len(text) > 253 or not _DATA_KEY.fullmatch(text):
+        raise fault(f"{found(text)} is not a key of a Secret or ConfigMap: letters, digits, hyphens, underscores, dots")
     return text
 
 
@@ -135,6 +145,12 @@ def _count(number: int) -> int:
     return number
 
 
+def _grace(seconds: int) -> int:
+    if seconds < SHORTEST_GRACE:
+        raise fault(f"{seconds} is too short: at least {SHORTEST_GRACE}, in which programs end")
+    return seconds
+
+
 def _gpu_count(number: int) -> int:
     if number < 1:
         raise fault(f"{number} is too few: at least 1", "leave gpus out to have none")
@@ -175,6 +191,7 @@ def _schema(pattern: re.Pattern[str], **more: object) -> WithJsonSchema:
 
 
 ObjectName: TypeAlias = Annotated[str, AfterValidator(_object_name), _schema(_SUBDOMAIN, maxLength=253)]
+DataKey: TypeAlias = Annotated[str, AfterValidator(_data_key), _schema(_DATA_KEY, maxLength=253)]
 VolumeName: TypeAlias = Annotated[
     str,
     AfterValidator(_volume_name),
@@ -229,6 +246,9 @@ NodeLabels: TypeAlias = Annotated[
     ),
 ]
 PositiveCount: TypeAlias = Annotated[int, AfterValidator(_count), WithJsonSchema({"type": "integer", "minimum": 1})]
+GraceSeconds: TypeAlias = Annotated[
+    int, AfterValidator(_grace), WithJsonSchema({"type": "integer", "minimum": SHORTEST_GRACE})
+]
 GpuCount: TypeAlias = Annotated[int, AfterValidator(_gpu_count), WithJsonSchema({"type": "integer", "minimum": 1})]
 Weight: TypeAlias = Annotated[
     int, AfterValidator(_weight), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 100})

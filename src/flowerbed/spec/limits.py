@@ -32,13 +32,13 @@ def check_local(federation: Federation, cores: int, memory_bytes: int) -> list[F
         At the replicas of the largest pool, if the daemons take more memory idle than there is.
     """
     daemon = idle_memory(federation.spec.flower)
-    wanted = federation.spec.supernode_count
+    wanted = sum(pool.replicas for pool in federation.spec.own_pools)
     needed = (_COMMON_DAEMONS + _DAEMONS_PER_SUPERNODE * wanted) * daemon
     if needed <= memory_bytes:
         return []
     fitting = max(0, (memory_bytes // daemon - _COMMON_DAEMONS) // _DAEMONS_PER_SUPERNODE)
     pools = federation.spec.supernodes
-    largest = max(range(len(pools)), key=lambda index: pools[index].replicas)
+    largest = max(range(len(pools)), key=lambda index: (not pools[index].external, pools[index].replicas))
     return [
         Finding(
             ("spec", "supernodes", largest, "replicas"),

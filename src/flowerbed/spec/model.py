@@ -12,8 +12,9 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from flowerbed.spec.consistency import INCONSISTENT, inconsistencies
+from flowerbed.spec.expose import Expose
 from flowerbed.spec.finding import dotted
-from flowerbed.spec.images import ImagePolicy, Images
+from flowerbed.spec.images import ImagePolicy, Images, Signatures
 from flowerbed.spec.kubernetes import (
     EnvFromSource,
     ObjectReference,
@@ -21,18 +22,17 @@ from flowerbed.spec.kubernetes import (
     Resources,
     Results,
     Storage,
-    TlsMode,
     Volume,
 )
-from flowerbed.spec.kubernetes_values import ImageReference
-from flowerbed.spec.network import Access, Egress, Switch
+from flowerbed.spec.kubernetes_values import SHORTEST_GRACE, GraceSeconds, ImageReference
+from flowerbed.spec.network import Access, ControlApi, Egress, Switch
 from flowerbed.spec.scheduling import Gpus, Placement, SpreadConstraint
 from flowerbed.spec.section import Section
+from flowerbed.spec.tls import Tls, TlsMode
 from flowerbed.spec.values import (
     Duration,
     Environment,
     FlowerRelease,
-    HostName,
     Name,
     Namespace,
     NodeConfig,
@@ -101,6 +101,9 @@ class SuperNodePool(Placement):
     replicas: Replicas = 1
     """How many SuperNodes the pool has."""
 
+    external: bool = False
+    """Whether they run elsewhere, each from a kit that `flowerbed node kit` makes. Needs superlink.expose."""
+
     node_config: NodeConfig = Field(default_factory=dict)
     """What each SuperNode's apps find in context.node_config; partition-id and num-partitions are filled in."""
 
@@ -119,11 +122,26 @@ class SuperNodePool(Placement):
     gpus: Gpus | None = None
     """GPUs for each Pod; Kubernetes only."""
 
+    termination_grace_period_seconds: GraceSeconds | None = None
+    """How long a Pod that is asked to end may take; Kubernetes only. All but the last 30 seconds are for the reply to
+    what it works on. Default: 30."""
+
     egress: Annotated[tuple[Egress, ...], Field(strict=False)] = ()
     """What the pool's programs may reach beside the SuperLink, where NetworkPolicies are enforced; Kubernetes only."""
 
     topology_spread_constraints: Annotated[tuple[SpreadConstraint, ...], Field(strict=False)] | None = None
     """How evenly the pool's Pods are spread; Kubernetes only. Default: over nodes, where that is possible."""
+
+    @property
+    def grace(self) -> int:
+        """How long a Pod may take to end, in seconds."""
+        given = self.termination_grace_period_seconds
+        return SHORTEST_GRACE if given is None else given
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names of its SuperNodes."""
+        return tuple(f"{self.name}-{ordinal}" for ordinal in range(self.replicas))
 
 
 class SuperLinkPorts(Section):
@@ -157,6 +175,9 @@ class SuperLink(Placement):
     storage: Storage = Storage()
     """The claim for the SuperLink's database; Kubernetes only."""
 
+    expose: Expose | None = None
+    """Where SuperNodes outside reach it, for pools with external: true. Default: nowhere."""
+
 
 class ServerApp(Placement):
     """Settings of the ServerApp's side."""
@@ -183,25 +204,18 @@ class ServerApp(Placement):
     """Where results go; Kubernetes only."""
 
 
-class Tls(Section):
-    """TLS between Flower's programs."""
-
-    mode: Annotated[TlsMode, Field(strict=False)] = TlsMode.DISABLED
-    """Auto: a certificate authority of the federation's own, and certificates that up makes and renews; the local
-    runtime only so far. Disabled: none."""
-
-    external_names: Annotated[tuple[HostName, ...], Field(strict=False)] = ()
-    """More host names and IP addresses of the SuperLink, for its certificate."""
-
-
 class Security(Section):
     """How the federation protects itself."""
 
     tls: Tls = Tls()
     """TLS between Flower's programs."""
 
-    node_auth: bool = False
-    """Whether only SuperNodes with a key of the federation's may join; needs TLS, and the local runtime so far."""
+    node_auth: bool | None = None
+    """Whether only SuperNodes with a key of the federation's may join; needs TLS. Default: true where there is TLS."""
+
+    control_api: Annotated[ControlApi, Field(strict=False)] | None = None
+    """Closed: a proxy before the SuperLink lets only holders of a certificate to the Control API. Open: whoever reaches
+    its port can submit code. Kubernetes only; Closed is the default, and needs TLS and layout: Colocated."""
 
     network_policies: Annotated[Switch, Field(strict=False)] | None = None
     """Whether NetworkPolicies keep everyone away who has no business there; Kubernetes only, and for layout: Colocated,
@@ -209,6 +223,9 @@ class Security(Section):
 
     images: Annotated[ImagePolicy, Field(strict=False)] = ImagePolicy.ANY
     """Pinned: an image without a digest is neither rendered nor run; Kubernetes only."""
+
+    signatures: Signatures | None = None
+    """By whom every image has to be signed before up and run use it; Kubernetes only."""
 
     dns: Annotated[tuple[Egress, ...], Field(min_length=1, strict=False)] | None = None
     """Where names are resolved, for NetworkPolicies. Default: the Pods k8s-app=kube-dns in kube-system, at port 53."""
@@ -270,9 +287,50 @@ class FederationSpec(Section):
     """Defaults of each run."""
 
     @property
+    def tls_mode(self) -> TlsMode:
+        """How connections between Flower's programs are protected, said or not."""
+        if self.security.tls.mode is not None:
+            return self.security.tls.mode
+        return TlsMode.AUTO if self.layout is Layout.COLOCATED else TlsMode.DISABLED
+
+    @property
+    def node_auth(self) -> bool:
+        """Whether only SuperNodes with a key of the federation's may join, said or not."""
+        if self.security.node_auth is not None:
+            return self.security.node_auth
+        return self.tls_mode is not TlsMode.DISABLED
+
+    @property
+    def control_closed(self) -> bool:
+        """Whether a proxy stands before the SuperLink on Kubernetes, said or not."""
+        protected = self.layout is Layout.COLOCATED and self.tls_mode is not TlsMode.DISABLED
+        return protected and self.security.control_api is not ControlApi.OPEN
+
+    @property
     def supernode_count(self) -> int:
-        """How many SuperNodes there are in all pools."""
+        """How many SuperNodes there are in all pools, wherever they run."""
         return sum(pool.replicas for pool in self.supernodes)
+
+    @property
+    def own_pools(self) -> tuple[SuperNodePool, ...]:
+        """The pools whose SuperNodes run here."""
+        return tuple(pool for pool in self.supernodes if not pool.external)
+
+    @property
+    def own_nodes(self) -> tuple[str, ...]:
+        """The names of the SuperNodes that run here."""
+        return tuple(name for pool in self.supernodes if not pool.external for name in pool.nodes)
+
+    @property
+    def external_nodes(self) -> tuple[str, ...]:
+        """The names of the SuperNodes that run elsewhere."""
+        return tuple(name for pool in self.supernodes if pool.external for name in pool.nodes)
+
+    @property
+    def superlink_names(self) -> tuple[str, ...]:
+        """What the SuperLink is called outside, for its certificate."""
+        exposed = [self.superlink.expose.host] if self.superlink.expose is not None else []
+        return tuple(dict.fromkeys([*exposed, *self.security.tls.external_names]))
 
 
 class Federation(Section):

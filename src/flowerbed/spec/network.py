@@ -21,6 +21,13 @@ class Switch(StrEnum):
     DISABLED = "Disabled"
 
 
+class ControlApi(StrEnum):
+    """Who is let to Flower's Control API."""
+
+    CLOSED = "Closed"
+    OPEN = "Open"
+
+
 class Api(StrEnum):
     """An API of the SuperLink that others than the federation's own programs can have a use for."""
 
@@ -47,7 +54,8 @@ class Access(Section):
     """Their labels. Without it: all Pods of those namespaces."""
 
     apis: Annotated[tuple[Annotated[Api, Field(strict=False)], ...], Field(min_length=1, strict=False)] = (Api.CONTROL,)
-    """What they may reach. On releases with one port for all they reach both."""
+    """What they may reach. For Control they need a certificate too, unless controlApi is Open; then, on releases with
+    one port for all, who reaches one reaches both."""
 
     @model_validator(mode="after")
     def _names_somebody(self) -> Self:
@@ -83,23 +91,20 @@ class PortRange(Section):
         return self
 
 
-class Egress(Section):
-    """What may be reached: a network, or Pods; and at which ports."""
+class Peer(Section):
+    """A network, or Pods."""
 
     cidr: Cidr | None = None
     """A network, such as 0.0.0.0/0 for everything or 192.0.2.7/32 for one address."""
 
     excluded: Annotated[tuple[Cidr, ...], Field(strict=False)] = Field(default=(), alias="except", title="except")
-    """Networks in it that may not be reached."""
+    """Networks in it that are not meant."""
 
     namespace_selector: LabelSelector | None = None
     """Pods in namespaces with these labels. Without it: in the federation's own."""
 
     pod_selector: LabelSelector | None = None
     """Pods with these labels. Without it: all of those namespaces."""
-
-    ports: Annotated[tuple[PortRange, ...], Field(min_length=1, strict=False)]
-    """At which ports."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -114,6 +119,13 @@ class Egress(Section):
             if not _within(ip_network(one), ip_network(str(self.cidr))):
                 raise fault(f"except {one} is not within {self.cidr}")
         return self
+
+
+class Egress(Peer):
+    """What may be reached: a network, or Pods; and at which ports."""
+
+    ports: Annotated[tuple[PortRange, ...], Field(min_length=1, strict=False)]
+    """At which ports."""
 
 
 def _within(inner: IPv4Network | IPv6Network, outer: IPv4Network | IPv6Network) -> bool:

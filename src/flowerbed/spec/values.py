@@ -22,6 +22,9 @@ NAME_LENGTH = 40
 MOST_REPLICAS = 10_000
 """SuperNodes of one pool; their ordinals have at most four digits."""
 
+LOWEST_PORT = 1024
+"""Below it only root may listen."""
+
 CONFIG_KEY = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
 
 _LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -97,7 +100,7 @@ def _replicas(number: int) -> int:
 
 
 def _port(number: int) -> int:
-    if not 1024 <= number <= 65535:
+    if not LOWEST_PORT <= number <= 65535:
         raise fault(f"{number} is not a port from 1024 to 65535")
     return number
 
@@ -175,7 +178,8 @@ def _environment_name(text: str) -> str:
     return text
 
 
-def _is_host(text: str) -> bool:
+def is_host(text: str) -> bool:
+    """Tell whether a text is a host name or an IP address."""
     try:
         ip_address(text)
     except ValueError:
@@ -184,7 +188,7 @@ def _is_host(text: str) -> bool:
 
 
 def _host(text: str) -> str:
-    if not _is_host(text):
+    if not is_host(text):
         raise fault(f"{found(text)} is neither a host name nor an IP address", 'for example "fl.example.org"')
     return text
 
@@ -228,7 +232,7 @@ Replicas: TypeAlias = Annotated[
     int, AfterValidator(_replicas), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MOST_REPLICAS})
 ]
 PortNumber: TypeAlias = Annotated[
-    int, AfterValidator(_port), WithJsonSchema({"type": "integer", "minimum": 1024, "maximum": 65535})
+    int, AfterValidator(_port), WithJsonSchema({"type": "integer", "minimum": LOWEST_PORT, "maximum": 65535})
 ]
 FlowerRelease: TypeAlias = Annotated[str, AfterValidator(_release), _text_schema(_RELEASE)]
 PythonMinor: TypeAlias = Annotated[str, AfterValidator(_python), _text_schema(_PYTHON)]

@@ -7,9 +7,9 @@ import json
 from flowerbed.flower.contract import Program, Protection, ReleaseContract
 from flowerbed.flower.release import Minor
 from flowerbed.flower.values import Address
-from flowerbed.spec.kubernetes import TlsMode
 from flowerbed.spec.model import Federation, Layout, SuperNodePool
 from flowerbed.spec.run_config import ConfigValue
+from flowerbed.spec.tls import TlsMode
 from flowerbed.topology.model import PARTITION_ID, SUPERLINK, Component, Pool, Role, Topology, Unit
 
 SERVERAPP_SUPEREXEC = "superexec-serverapp"
@@ -19,21 +19,32 @@ def build(federation: Federation, contract: ReleaseContract, minor: Minor) -> To
     """Return the units of a federation on one Flower release.
 
     Partition ids are counted through all pools in the order of the file, so that every SuperNode has one
-    of its own and `num-partitions` is their total.
+    of its own and `num-partitions` is their total; those of external pools too, which have no units.
 
     With ``layout: Colocated`` a SuperNode and its ClientApp SuperExec are one unit, because either one
     without the other wedges (measured on 1.22 and 1.4x); the SuperLink and the ServerApp's SuperExec are
     not, because a run survives the loss of the first and never of the second.
     """
-    total = federation.spec.supernode_count
     units = list(server_units(federation, contract, minor))
-    partition = 0
-    for pool in federation.spec.supernodes:
-        for ordinal in range(pool.replicas):
-            name = f"{pool.name}-{ordinal}"
-            units.extend(_supernode_units(federation, pool, name, str(partition), total, contract, minor))
-            partition += 1
-    return Topology(federation.metadata.name, tuple(units))
+    for name, (pool, partition) in _numbered(federation).items():
+        if not pool.external:
+            units.extend(_supernode_units(federation, pool, name, str(partition), contract, minor))
+    return Topology(federation.metadata.name, tuple(units), federation.spec.external_nodes)
+
+
+def external_unit(federation: Federation, node: str, contract: ReleaseContract, minor: Minor) -> Unit:
+    """Return the unit of a SuperNode that runs elsewhere: it dials the SuperLink as all do."""
+    pool, partition = _numbered(federation)[node]
+    (unit,) = _supernode_units(federation, pool, node, str(partition), contract, minor)
+    return unit
+
+
+def _numbered(federation: Federation) -> dict[str, tuple[SuperNodePool, int]]:
+    """Return all SuperNodes by name: their pools and partition ids."""
+    names = [
+        (pool, f"{pool.name}-{ordinal}") for pool in federation.spec.supernodes for ordinal in range(pool.replicas)
+    ]
+    return {name: (pool, partition) for partition, (pool, name) in enumerate(names)}
 
 
 def server_units(federation: Federation, contract: ReleaseContract, minor: Minor) -> tuple[Unit, Unit]:
@@ -49,24 +60,23 @@ def server_units(federation: Federation, contract: ReleaseContract, minor: Minor
 
 
 def pools(federation: Federation, contract: ReleaseContract, minor: Minor) -> tuple[Pool, ...]:
-    """Return the pools of a federation, for a runtime that counts a pool's SuperNodes by itself.
+    """Return the pools of a federation that run here, for a runtime that counts a pool's SuperNodes by itself.
 
     ``partition-id`` of a SuperNode is the pool's first one plus the SuperNode's ordinal: the same as `build` gives.
     """
-    total = federation.spec.supernode_count
     found: list[Pool] = []
     first = 0
     for pool in federation.spec.supernodes:
-        units = _supernode_units(federation, pool, pool.name, PARTITION_ID, total, contract, minor)
-        found.append(Pool(pool.name, pool.replicas, first, tuple(units)))
+        if not pool.external:
+            units = _supernode_units(federation, pool, pool.name, PARTITION_ID, contract, minor)
+            found.append(Pool(pool.name, pool.replicas, first, tuple(units)))
         first += pool.replicas
     return tuple(found)
 
 
 def protection(federation: Federation) -> Protection:
     """Return what the file says of how programs protect themselves."""
-    security = federation.spec.security
-    return Protection(tls=security.tls.mode is not TlsMode.DISABLED, node_auth=security.node_auth)
+    return Protection(tls=federation.spec.tls_mode is not TlsMode.DISABLED, node_auth=federation.spec.node_auth)
 
 
 def node_config_argument(config: dict[str, ConfigValue]) -> str:
@@ -79,10 +89,10 @@ def _supernode_units(
     pool: SuperNodePool,
     name: str,
     partition: str,
-    total: int,
     contract: ReleaseContract,
     minor: Minor,
 ) -> list[Unit]:
+    total = federation.spec.supernode_count
     config = f"partition-id={partition} num-partitions={total} {node_config_argument(pool.node_config)}".rstrip()
     supernode = _component(
         name,

@@ -108,10 +108,13 @@ class Topology:
         The federation's name.
     units : tuple of Unit
         In the order in which they start.
+    external : tuple of str
+        The names of the SuperNodes that run elsewhere; they have no unit here.
     """
 
     federation: str
     units: tuple[Unit, ...]
+    external: tuple[str, ...] = ()
 
     @property
     def components(self) -> tuple[Component, ...]:

@@ -18,10 +18,6 @@ from flowerbed.errors import TrustError
 from flowerbed.trust.keys import Random, new_key, private_pem, read_private_pem
 
 AUTHORITY_DAYS = 3650
-SERVER_DAYS = 90
-"""How long the SuperLink's certificate is good for; it is renewed when a third of that is left."""
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
-"""What every server of a federation can be called on its own machine."""
 
 _SKEW = timedelta(hours=1)  # a peer's clock may be behind
 _LONGEST_COMMON_NAME = 64  # RFC 5280, ub-common-name
@@ -73,6 +69,36 @@ def new_authority(federation: str, *, now: datetime, random: Random) -> Issued:
     return Issued(built.public_bytes(serialization.Encoding.PEM), private_pem(key))
 
 
+def hand_over(old: Issued, new: bytes, *, now: datetime, random: Random) -> bytes:
+    """Return a certificate by which an authority vouches for its successor: RFC 4210, section 4.4, "NewWithOld".
+
+    A server that shows it beside its own certificate is believed by programs that know only the old authority, and
+    those need not be started again. It is good as long as the old authority is. Both have one name, so it does not
+    count for the length of a path (RFC 5280, section 4.2.1.9), which the old authority limits.
+    """
+    signer = x509.load_pem_x509_certificate(old.certificate)
+    successor = x509.load_pem_x509_certificate(new)
+    key = successor.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):  # it is by `new_authority`
+        raise TypeError("an authority of another kind")
+    end = min(signer.not_valid_after_utc, successor.not_valid_after_utc)
+    built = (
+        _builder(successor.subject, signer.subject, key, now, end, random)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(key_cert_sign=True, crl_sign=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(_signed_by(signer), critical=False)
+        .sign(read_private_pem(old.key, "the authority's key"), hashes.SHA256())
+    )
+    return built.public_bytes(serialization.Encoding.PEM)
+
+
+def split(bundle: bytes) -> list[bytes]:
+    """Return each of the certificates that a file holds one after another."""
+    end = b"-----END CERTIFICATE-----"
+    return [part.strip() + b"\n" + end + b"\n" for part in bundle.split(end)[:-1]]
+
+
 def issue(authority: Issued, names: Sequence[str], *, now: datetime, until: datetime | None, random: Random) -> Issued:
     """Return a server's certificate, signed by an authority.
 
@@ -89,20 +115,40 @@ def issue(authority: Issued, names: Sequence[str], *, now: datetime, until: date
     random : callable
         Gives random bytes.
     """
-    signer = x509.load_pem_x509_certificate(authority.certificate)
-    end = signer.not_valid_after_utc if until is None else min(until, signer.not_valid_after_utc)
-    key = new_key(ec.SECP256R1(), random)
-    built = (
-        _builder(_name(names[0]), signer.subject, key.public_key(), now, end, random)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(digital_signature=True), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(_signed_by(signer), critical=False)
-        .sign(read_private_pem(authority.key, "the authority's key"), hashes.SHA256())
+    given = x509.SubjectAlternativeName([_general_name(name) for name in names])
+    return _leaf(
+        authority, _name(names[0]), ExtendedKeyUsageOID.SERVER_AUTH, given, now=now, until=until, random=random
     )
-    return Issued(built.public_bytes(serialization.Encoding.PEM), private_pem(key))
+
+
+def issue_client(
+    authority: Issued, name: str, organisation: str, *, now: datetime, until: datetime, random: Random
+) -> Issued:
+    """Return the certificate of somebody who calls, signed by an authority; no server can use it.
+
+    Parameters
+    ----------
+    authority : Issued
+        Who signs.
+    name, organisation : str
+        Who it is, and what they may: the subject's common name and organisation.
+    now, until : datetime
+        The time, in UTC, and when it ends.
+    random : callable
+        Gives random bytes.
+    """
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation), *_name(name)],
+    )
+    client = ExtendedKeyUsageOID.CLIENT_AUTH
+    return _leaf(authority, subject, client, None, now=now, until=until, random=random)
+
+
+def calls(there: Issued, authority: bytes, organisation: str, where: str) -> bool:
+    """Tell whether who calls can go on with their certificate: whole, by this authority, and for a client like them."""
+    found = _certificate(there.certificate, where)
+    said = {str(one.value) for one in found.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)}
+    return belong_together(there, where) and signed_by(there.certificate, authority, where) and said == {organisation}
 
 
 def describe(certificate: bytes, where: str) -> Described:
@@ -127,10 +173,25 @@ def describe(certificate: bytes, where: str) -> Described:
     )
 
 
+def serves(there: Issued, authority: bytes, names: Sequence[str], where: str) -> bool:
+    """Tell whether a server can go on with its certificate: whole, by this authority, and for these names."""
+    said = describe(there.certificate, where)
+    return (
+        belong_together(there, where)
+        and signed_by(there.certificate, authority, where)
+        and set(said.names) == set(names)
+    )
+
+
 def belong_together(issued: Issued, where: str) -> bool:
     """Tell whether a private key is that of a certificate."""
     key = read_private_pem(issued.key, where)
     return key.public_key() == _certificate(issued.certificate, where).public_key()
+
+
+def same_key(one: bytes, other: bytes, where: str) -> bool:
+    """Tell whether two certificates are for the same key."""
+    return _certificate(one, where).public_key() == _certificate(other, where).public_key()
 
 
 def signed_by(certificate: bytes, authority: bytes, where: str) -> bool:
@@ -140,6 +201,33 @@ def signed_by(certificate: bytes, authority: bytes, where: str) -> bool:
     except (ValueError, TypeError, InvalidSignature):
         return False
     return True
+
+
+def _leaf(
+    authority: Issued,
+    subject: x509.Name,
+    usage: x509.ObjectIdentifier,
+    called: x509.SubjectAlternativeName | None,
+    *,
+    now: datetime,
+    until: datetime | None,
+    random: Random,
+) -> Issued:
+    signer = x509.load_pem_x509_certificate(authority.certificate)
+    end = signer.not_valid_after_utc if until is None else min(until, signer.not_valid_after_utc)
+    key = new_key(ec.SECP256R1(), random)
+    builder = (
+        _builder(subject, signer.subject, key.public_key(), now, end, random)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(digital_signature=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(_signed_by(signer), critical=False)
+    )
+    if called is not None:
+        builder = builder.add_extension(called, critical=False)
+    built = builder.sign(read_private_pem(authority.key, "the authority's key"), hashes.SHA256())
+    return Issued(built.public_bytes(serialization.Encoding.PEM), private_pem(key))
 
 
 def _certificate(content: bytes, where: str) -> x509.Certificate:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -21,6 +22,12 @@ Random = Callable[[int], bytes]
 
 SECRET_BYTES = 32
 """As long as the hash with which SuperExecs sign: more would gain nothing."""
+
+SPARE_KEYS = 3
+"""How many keys a SuperNode has that nobody gives a fresh one when it is started again: the one that it was killed with
+is in use for about a minute."""
+
+_PRIVATE = re.compile(rb"-----BEGIN OPENSSH PRIVATE KEY-----\n.+?-----END OPENSSH PRIVATE KEY-----\n", re.DOTALL)
 
 _ORDERS = {
     "secp256r1": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
@@ -41,6 +48,17 @@ def new_node_key(random: Random) -> bytes:
     return new_key(ec.SECP384R1(), random).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
     )
+
+
+def new_spare_keys(node: str, random: Random) -> bytes:
+    """Return several keys of one SuperNode in one file: each private, and its public half in the line behind it."""
+    private = [new_node_key(random) for _ in range(SPARE_KEYS)]
+    return b"".join(key + public_line(key, node) + b"\n" for key in private)
+
+
+def private_keys(content: bytes) -> list[bytes]:
+    """Return the private keys that a file holds, one or several; what is none of them is left out."""
+    return _PRIVATE.findall(content)
 
 
 def public_line(private: bytes, where: str) -> bytes:
@@ -65,6 +83,21 @@ def public_pem(private: bytes, where: str) -> bytes:
     return _node_key(private, where).public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
+
+
+def pem_of_line(line: bytes, where: str) -> bytes:
+    """Return a public key that OpenSSH's line holds as a SuperLink keeps it.
+
+    Raises
+    ------
+    TrustError
+        If it is no such line; `where` says whose.
+    """
+    try:
+        found = serialization.load_ssh_public_key(line)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise TrustError(f"this is no public key as OpenSSH writes it: {error}", where=where) from None
+    return found.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def fingerprint(line: bytes) -> str:

@@ -24,12 +24,17 @@ from flowerbed.flower.values import Trusted, TrustFile, Value
 NO_TLS = "--insecure"
 """Said by every program of every release that is not told of certificates; it leaves nothing open but on loopback."""
 
+NOT_LET_IN = "not recognized|not registered|No SuperNode|Public key already in use|PERMISSION_DENIED|UNAUTHENTICATED"
+"""How a SuperNode of any release says that its SuperLink does not let it in; on some, it then hangs instead of ending
+(seen on 1.31, 1.36 and 1.37)."""
+
 _REGISTERED_FROM = Minor(1, 23)
 _SECRET_FROM = Minor(1, 29)
 _RUNTIME_TLS_FROM = Minor(1, 30)
 _ONE_SET_FROM = Minor(1, 37)
 
 _AUTHORITY = TrustFile(Trusted.AUTHORITY)
+_LOOPBACK_AUTHORITY = TrustFile(Trusted.LOOPBACK_AUTHORITY)
 
 
 def superlink(minor: Minor, protection: Protection) -> tuple[Value, ...]:
@@ -37,8 +42,8 @@ def superlink(minor: Minor, protection: Protection) -> tuple[Value, ...]:
     if not protection.tls:
         return (NO_TLS,)
     own = (TrustFile(Trusted.SUPERLINK_CERTIFICATE), TrustFile(Trusted.SUPERLINK_KEY))
-    runtime = _server("--appio-ssl", *own) if _RUNTIME_TLS_FROM <= minor < _ONE_SET_FROM else ()
-    return (*_server("--ssl", *own), *runtime, *_secret(minor), *_nodes(minor, protection))
+    runtime = _server("--appio-ssl", _AUTHORITY, *own) if _RUNTIME_TLS_FROM <= minor < _ONE_SET_FROM else ()
+    return (*_server("--ssl", _AUTHORITY, *own), *runtime, *_secret(minor), *_nodes(minor, protection))
 
 
 def supernode(minor: Minor, protection: Protection) -> tuple[Value, ...]:
@@ -47,16 +52,18 @@ def supernode(minor: Minor, protection: Protection) -> tuple[Value, ...]:
         return (NO_TLS,)
     own = (TrustFile(Trusted.LOOPBACK_CERTIFICATE), TrustFile(Trusted.LOOPBACK_KEY))
     prefix = "--ssl" if minor >= _ONE_SET_FROM else "--appio-ssl"
-    serving = _server(prefix, *own) if has_runtime_tls(minor) else ()
+    serving = _server(prefix, _LOOPBACK_AUTHORITY, *own) if has_runtime_tls(minor) else ()
     return ("--root-certificates", _AUTHORITY, *serving, *_secret(minor), *_key(minor, protection))
 
 
-def superexec(minor: Minor, protection: Protection) -> tuple[Value, ...]:
-    """Return how a SuperExec is told."""
-    if not protection.tls:
-        return (NO_TLS,)
-    dialling: tuple[Value, ...] = ("--root-certificates", _AUTHORITY) if has_runtime_tls(minor) else (NO_TLS,)
-    return (*dialling, *_secret(minor))
+def serverapp_superexec(minor: Minor, protection: Protection) -> tuple[Value, ...]:
+    """Return how the SuperExec of ServerApps is told; it dials the SuperLink."""
+    return _superexec(minor, protection, _AUTHORITY)
+
+
+def clientapp_superexec(minor: Minor, protection: Protection) -> tuple[Value, ...]:
+    """Return how a SuperExec of ClientApps is told; it dials its SuperNode."""
+    return _superexec(minor, protection, _LOOPBACK_AUTHORITY)
 
 
 def has_runtime_tls(minor: Minor) -> bool:
@@ -69,8 +76,15 @@ def has_secret(minor: Minor) -> bool:
     return minor >= _SECRET_FROM
 
 
-def _server(prefix: str, certificate: TrustFile, key: TrustFile) -> tuple[Value, ...]:
-    return (f"{prefix}-ca-certfile", _AUTHORITY, f"{prefix}-certfile", certificate, f"{prefix}-keyfile", key)
+def _superexec(minor: Minor, protection: Protection, authority: TrustFile) -> tuple[Value, ...]:
+    if not protection.tls:
+        return (NO_TLS,)
+    dialling: tuple[Value, ...] = ("--root-certificates", authority) if has_runtime_tls(minor) else (NO_TLS,)
+    return (*dialling, *_secret(minor))
+
+
+def _server(prefix: str, authority: TrustFile, certificate: TrustFile, key: TrustFile) -> tuple[Value, ...]:
+    return (f"{prefix}-ca-certfile", authority, f"{prefix}-certfile", certificate, f"{prefix}-keyfile", key)
 
 
 def _secret(minor: Minor) -> tuple[Value, ...]:

@@ -69,7 +69,7 @@ class Family:
         return Program(
             "flower-superexec",
             (
-                *protecting.superexec(minor, protection),
+                *protecting.serverapp_superexec(minor, protection),
                 "--plugin-type",
                 "serverapp",
                 "--appio-api-address",
@@ -83,7 +83,7 @@ class Family:
         return Program(
             "flower-superexec",
             (
-                *protecting.superexec(minor, protection),
+                *protecting.clientapp_superexec(minor, protection),
                 "--plugin-type",
                 "clientapp",
                 "--appio-api-address",
@@ -99,3 +99,7 @@ class Family:
     def fleet_port(self) -> str:
         """Return the SuperLink's port for SuperNodes."""
         return "fleet"
+
+    def runtime_port(self) -> str:
+        """Return the SuperLink's port for SuperExecs."""
+        return "runtime"

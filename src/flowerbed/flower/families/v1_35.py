@@ -58,7 +58,7 @@ class Family:
         return Program(
             "flower-superexec",
             (
-                *protecting.superexec(minor, protection),
+                *protecting.serverapp_superexec(minor, protection),
                 "--plugin-type",
                 "serverapp",
                 _address_flag(minor),
@@ -72,7 +72,7 @@ class Family:
         return Program(
             "flower-superexec",
             (
-                *protecting.superexec(minor, protection),
+                *protecting.clientapp_superexec(minor, protection),
                 "--plugin-type",
                 "clientapp",
                 _address_flag(minor),
@@ -88,6 +88,10 @@ class Family:
     def fleet_port(self) -> str:
         """Return the SuperLink's port for SuperNodes."""
         return "fleet"
+
+    def runtime_port(self) -> str:
+        """Return the SuperLink's port for SuperExecs."""
+        return "runtime"
 
 
 def _address_flag(minor: Minor) -> str:

@@ -57,7 +57,7 @@ class Family:
         return Program(
             "flower-superexec",
             (
-                *protecting.superexec(minor, protection),
+                *protecting.serverapp_superexec(minor, protection),
                 *_plugin_type(minor, "serverapp"),
                 "--runtime-api-address",
                 Address(superlink, self.control_port()),
@@ -70,7 +70,7 @@ class Family:
         return Program(
             "flower-superexec",
             (
-                *protecting.superexec(minor, protection),
+                *protecting.clientapp_superexec(minor, protection),
                 *_plugin_type(minor, "clientapp"),
                 "--runtime-api-address",
                 Address(supernode, "runtime"),
@@ -85,6 +85,10 @@ class Family:
     def fleet_port(self) -> str:
         """Return the SuperLink's port for SuperNodes."""
         return "fleet"
+
+    def runtime_port(self) -> str:
+        """Return the SuperLink's port for SuperExecs."""
+        return "api"
 
 
 def _plugin_type(minor: Minor, value: str) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ class Family:
         """Return the SuperExec that runs ServerApps."""
         return Program(
             "flower-superexec",
-            (*protecting.superexec(minor, protection), "--runtime-api-address", Address(superlink, "api")),
+            (*protecting.serverapp_superexec(minor, protection), "--runtime-api-address", Address(superlink, "api")),
             environment=common.serverapp_environment(),
         )
 
@@ -59,7 +59,11 @@ class Family:
         """Return the SuperExec that runs ClientApps."""
         return Program(
             "flower-superexec",
-            (*protecting.superexec(minor, protection), "--runtime-api-address", Address(supernode, "runtime")),
+            (
+                *protecting.clientapp_superexec(minor, protection),
+                "--runtime-api-address",
+                Address(supernode, "runtime"),
+            ),
             environment=common.environment(),
         )
 
@@ -69,4 +73,8 @@ class Family:
 
     def fleet_port(self) -> str:
         """Return the SuperLink's only port."""
+        return "api"
+
+    def runtime_port(self) -> str:
+        """Return the SuperLink's port for SuperExecs."""
         return "api"

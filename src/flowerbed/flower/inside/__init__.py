@@ -23,16 +23,30 @@ def launchers() -> dict[str, Path]:
     }
 
 
+START = _HERE / "start.py"
+"""Starts the SuperNode of a kit, at a site."""
+
+
 def control_client() -> tuple[Path, ...]:
     """Return the control client's files, its main module first: they can be sent to where it shall run."""
     return (CLIENT, _HERE / "inside_control.py", _HERE / "inside_fab.py")
 
 
+def at_sites() -> dict[str, Path]:
+    """Return the scripts that run a SuperNode's unit elsewhere: file name → file."""
+    names = (
+        *("unit.py", "unit_options.py", "wedge.py", "node_keys.py", "inside_finishing.py"),
+        *("inside_health.py", "inside_proc.py", "inside_programs.py", "inside_ready.py", "first_request.py"),
+    )
+    return {name: _HERE / name for name in names}
+
+
 def in_pods() -> dict[str, Path]:
     """Return the scripts that run in a federation's Pods: file name → file."""
     names = (
-        *("unit.py", "unit_options.py", "wedge.py"),
+        *("unit.py", "unit_options.py", "wedge.py", "inside_finishing.py"),
         *("inside_health.py", "inside_proc.py", "inside_programs.py", "inside_ready.py", "first_request.py"),
+        *("inside_admission.py", "register_nodes.py", "node_keys.py"),
         *("submit.py", "inside_inbox.py"),
         *("client.py", "inside_control.py", "inside_fab.py"),
         *("launcher.py", "serverapp_launcher.py"),

@@ -3,26 +3,28 @@
 ::
 
     ENV/bin/python -u client.py --dialect {grpc122|grpc|http} --address HOST:PORT [--root-certificates FILE]
-                                [--database FILE] [--expire-nodes]
+                                [--client-certificate FILE --client-key FILE] [--database FILE] [--expire-nodes]
 
 It reads a JSON object per line from standard input and writes one per line to standard output; it ends when
 standard input does. It never dies of an error. A request is ``{"id": N, "op": …, …}``; its answer, in whatever
 order answers are ready, ``{"id": N, "ok": true, "result": …}`` or
 ``{"id": N, "ok": false, "error": {"code": …, "message": …}}``. Run ids are text, times Unix seconds.
 
-======== ======================== ==================================================================================
-Op       Arguments                Result
-======== ======================== ==================================================================================
-hello                             ``flwr`` and ``python``, once Flower is imported
-nodes                             ``id``, ``online`` and ``key`` (public, in PEM) of each registered SuperNode
-admit    ``key``, ``replaces``    nothing; a SuperNode with that key may join, and none with the one that it replaces
-dismiss  ``key``                  ``dismissed``; no SuperNode with that key may join, or stay
-submit   ``app``, ``config``      ``run``, ``fab_hash``, ``fab_id``, ``fab_version``, ``fab_files``, ``fab_size``
-runs     ``run`` (or all)         ``run``, ``status``, ``sub``, ``details``, ``pending_at``, ``starting_at``, …
-stop     ``run``                  ``stopped``
-follow   ``run``, ``after`` (0.0) nothing; log events from then on
-unfollow ``run``                  nothing; no more of them
-======== ======================== ==================================================================================
+========= ======================== ==================================================================================
+Op        Arguments                Result
+========= ======================== ==================================================================================
+hello                              ``flwr`` and ``python``, once Flower is imported
+nodes                              ``id``, ``online`` and ``key`` (public, in PEM) of each registered SuperNode
+admit     ``key``, ``replaces``    nothing; a SuperNode with that key may join, and none with the one that it replaces
+admit-all ``keys``                ``gone``: those that were taken back once; SuperNodes with the others may join
+dismiss   ``key``                  ``dismissed``; no SuperNode with that key may join, or stay
+free                               ``freed``: how many keys of SuperNodes that are long gone can be used again (1.22)
+submit    ``app``, ``config``      ``run``, ``fab_hash``, ``fab_id``, ``fab_version``, ``fab_files``, ``fab_size``
+runs      ``run`` (or all)         ``run``, ``status``, ``sub``, ``details``, ``pending_at``, ``starting_at``, …
+stop      ``run``                  ``stopped``
+follow    ``run``, ``after`` (0.0) nothing; log events from then on
+unfollow  ``run``                  nothing; no more of them
+========= ======================== ==================================================================================
 
 Events come unasked. The first line of all is ``{"event": "started"}``: with ``--expire-nodes``, no SuperNode of the
 SuperLink's database counts as online any more. ``{"event": "log", "run", "text", "at"}`` is a piece of a run's
@@ -223,7 +225,9 @@ class Client:
             "hello": self._hello,
             "nodes": lambda _: self._control.result().nodes(),
             "admit": self._admit,
+            "admit-all": lambda request: {"gone": self._control.result().admit_all(list(request["keys"]))},
             "dismiss": lambda request: {"dismissed": self._control.result().dismiss(str(request["key"]))},
+            "free": lambda _: {"freed": self._control.result().free()},
             "submit": self._submit,
             "runs": lambda request: self._control.result().runs(_run_id(request) if request.get("run") else None),
             "stop": self._stop,
@@ -298,6 +302,11 @@ class Client:
         return {}
 
 
+def own(certificate: Path | None, key: Path | None) -> inside_control.Own | None:
+    """Return what a client shows of itself, if it was given both."""
+    return inside_control.Own(certificate, key) if certificate is not None and key is not None else None
+
+
 def _run_id(request: dict[str, Any]) -> str:
     run = str(request.get("run", ""))
     if not (run.isascii() and run.isdigit() and int(run) < 2**64):
@@ -311,6 +320,8 @@ def main() -> None:
     parser.add_argument("--dialect", choices=["grpc122", "grpc", "http"], required=True)
     parser.add_argument("--address", required=True, metavar="HOST:PORT")
     parser.add_argument("--root-certificates", type=Path, metavar="FILE", help="speak TLS, and trust these authorities")
+    parser.add_argument("--client-certificate", type=Path, metavar="FILE", help="show it, if one is asked for")
+    parser.add_argument("--client-key", type=Path, metavar="FILE", help="its key")
     parser.add_argument("--database", type=Path)
     parser.add_argument("--expire-nodes", action="store_true", help="before the SuperLink starts: all are offline")
     arguments = parser.parse_args()
@@ -331,6 +342,7 @@ def main() -> None:
             arguments.address,
             database=arguments.database,
             authority=arguments.root_certificates,
+            own=own(arguments.client_certificate, arguments.client_key),
         )
 
     client = Client(outbox, connect)

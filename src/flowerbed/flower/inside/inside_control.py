@@ -9,7 +9,7 @@ http     from 1.37    protobuf in HTTP POSTs; a stream is a 4-byte big-endian le
 ======== ============ =============================================================================
 
 With a certificate authority to trust, either is spoken over TLS, and the SuperLink's certificate has to be for the name
-in its address.
+in its address. A certificate of one's own is for a proxy before the SuperLink that asks for it.
 
 HTTP is spoken with the standard library: a connection per call, closed at once, because an idle one keeps a
 SuperLink from ending; and no proxy, whatever the environment says, because the SuperLink is ours.
@@ -25,6 +25,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -61,6 +62,9 @@ PATIENCE = 15.0
 
 STREAM_SECONDS = 3.0
 """How long a stream over HTTP is kept: a SuperLink that is told to end waits for every open one."""
+
+FREE_AFTER_SECONDS = 60.0
+"""How long a SuperNode of 1.22 may count as offline until its key is free for the next; its heartbeat is every 30 s."""
 
 _MOST_RUNS = 1000  # releases that limit a listing default to 20
 _GRPC_CODES = {
@@ -155,6 +159,26 @@ class Control:
         if key not in known:
             self._wire.call("RegisterNode", self._proto.RegisterNodeRequest(public_key=key.encode()))
 
+    def admit_all(self, keys: list[str]) -> list[str]:
+        """Let SuperNodes with these public keys join from now on; return those that were taken back once."""
+        if not self._registers:
+            self._check_alive()
+            for key in keys:
+                list_in_database(self._own_database, key)
+            return []
+        known = {node["key"] for node in self.nodes()}
+        gone = []
+        for key in keys:
+            if key in known:
+                continue
+            try:
+                self._wire.call("RegisterNode", self._proto.RegisterNodeRequest(public_key=key.encode()))
+            except ControlError as failure:
+                if failure.code != "refused":
+                    raise
+                gone.append(key)
+        return gone
+
     def dismiss(self, key: str) -> bool:
         """Let no SuperNode with a public key in from now on; return whether one could get in."""
         if not self._registers:
@@ -164,6 +188,13 @@ class Control:
         if node is not None:
             self._unregister(node)
         return node is not None
+
+    def free(self) -> int:
+        """Free the keys of SuperNodes that went away long ago without a word; return how many.
+
+        Later releases than 1.22 do so themselves, for the same node.
+        """
+        return 0 if self._registers else free_keys_in_database(self._own_database)
 
     def _unregister(self, node: str) -> None:
         self._wire.call("UnregisterNode", self._proto.UnregisterNodeRequest(node_id=int(node)))
@@ -225,16 +256,37 @@ class Control:
             yield answer.log_output, answer.latest_timestamp
 
 
-def connect(dialect: str, address: str, *, database: Path | None = None, authority: Path | None = None) -> Control:
+@dataclass(frozen=True)
+class Own:
+    """What a client shows of itself to whoever stands before a SuperLink; Flower's own asks for nothing.
+
+    Parameters
+    ----------
+    certificate, key : Path
+        Its certificate and private key, in PEM.
+    """
+
+    certificate: Path
+    key: Path
+
+
+def connect(
+    dialect: str,
+    address: str,
+    *,
+    database: Path | None = None,
+    authority: Path | None = None,
+    own: Own | None = None,
+) -> Control:
     """Return the Control API at an address, over TLS if there is an authority to trust; nothing is sent yet."""
-    wire: Wire = HttpWire(address, authority) if dialect == "http" else GrpcWire(address, authority)
+    wire: Wire = HttpWire(address, authority, own) if dialect == "http" else GrpcWire(address, authority, own)
     return Control(wire, database=database)
 
 
 class GrpcWire:
     """gRPC, over one channel that comes back quickly after a SuperLink was restarted."""
 
-    def __init__(self, address: str, authority: Path | None) -> None:
+    def __init__(self, address: str, authority: Path | None, own: Own | None = None) -> None:
         self._grpc = import_module("grpc")
         options = [
             ("grpc.initial_reconnect_backoff_ms", 100),
@@ -246,7 +298,8 @@ class GrpcWire:
         if authority is None:
             channel = self._grpc.insecure_channel(address, options=options)
         else:
-            trusted = self._grpc.ssl_channel_credentials(authority.read_bytes())
+            mine = (own.key.read_bytes(), own.certificate.read_bytes()) if own is not None else ()
+            trusted = self._grpc.ssl_channel_credentials(authority.read_bytes(), *mine)
             channel = self._grpc.secure_channel(address, trusted, options=options)
         self._stub = import_module("flwr.proto.control_pb2_grpc").ControlStub(channel)
 
@@ -274,11 +327,13 @@ class GrpcWire:
 class HttpWire:
     """Protobuf in HTTP POSTs."""
 
-    def __init__(self, address: str, authority: Path | None) -> None:
+    def __init__(self, address: str, authority: Path | None, own: Own | None = None) -> None:
         host, _, port = address.rpartition(":")
         self._host = host.strip("[]")
         self._port = int(port)
         self._trusted = ssl.create_default_context(cafile=authority) if authority is not None else None
+        if self._trusted is not None and own is not None:
+            self._trusted.load_cert_chain(own.certificate, own.key)
         self._proto = import_module("flwr.proto.control_pb2")
 
     def call(self, method: str, request: Any) -> Any:
@@ -383,6 +438,33 @@ def admit_in_database(database: Path, key: str) -> None:
     with _opened(database, "rw") as connection:
         connection.execute("DELETE FROM node WHERE public_key = ?", (key.encode(),))
         connection.execute("INSERT OR IGNORE INTO public_key (public_key) VALUES (?)", (key.encode(),))
+
+
+def list_in_database(database: Path, key: str) -> None:
+    """Have a SuperLink of 1.22 let in a SuperNode with a public key; one that is in stays in.
+
+    Raises
+    ------
+    ControlError
+        If the database cannot be written.
+    """
+    with _opened(database, "rw") as connection:
+        connection.execute("INSERT OR IGNORE INTO public_key (public_key) VALUES (?)", (key.encode(),))
+
+
+def free_keys_in_database(database: Path) -> int:
+    """Have a SuperLink of 1.22 forget SuperNodes that went away long ago without a word; return how many.
+
+    Their keys would be in use for good otherwise.
+
+    Raises
+    ------
+    ControlError
+        If the database cannot be written.
+    """
+    with _opened(database, "rw") as connection:
+        gone = (time.time() - FREE_AFTER_SECONDS,)
+        return connection.execute("DELETE FROM node WHERE online_until < ?", gone).rowcount
 
 
 def dismiss_in_database(database: Path, key: str) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import IO
 
 IMPORTED = "FLOWERBED_IMPORTED"
-"""Names to the launcher the descriptor that it closes when it has imported its program."""
+"""Names to the launcher the descriptor to which it writes a byte when it has imported its program."""
 
 _SAYING_SECONDS = 1.0
 _LONGEST_LINE = 2**20  # bytes; a longer one is cut into several
@@ -85,7 +85,7 @@ class Program:
         take : callable or None
             Takes each line of what it says; without one it writes to our own standard output by itself.
         tells : bool
-            Whether its launcher is to tell when it has imported the program: what is read from `imported` then ends.
+            Whether its launcher is to tell when it has imported the program: a byte can then be read from `imported`.
         """
         if not tells:
             self._spawn(take, self.env)

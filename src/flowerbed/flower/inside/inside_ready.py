@@ -12,11 +12,13 @@ A sibling of the scripts that run in Pods: standard library only.
 from __future__ import annotations
 
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -88,11 +90,21 @@ class Answered:
     One, and nobody else's before it: up to 1.27 a SuperLink makes its database at its first request, and several at
     once break it on 1.26 and 1.27 (see the launcher). Where it speaks gRPC, a process of its own asks
     (`first_request`), for gRPC in this one would outlive its use.
+
+    Parameters
+    ----------
+    dialect : str
+        How it is spoken to.
+    port : int
+        Where, on this machine.
+    authority : Path or None
+        Whom to trust, if it is spoken to over TLS.
     """
 
-    def __init__(self, dialect: str, port: int) -> None:
+    def __init__(self, dialect: str, port: int, authority: Path | None = None) -> None:
         self._dialect = dialect
         self._port = port
+        self._authority = authority
         self._answered = False
         self.waiting = f"the SuperLink has not answered a request at port {port} yet"
         threading.Thread(target=self._ask_until_answered, name="ready-request", daemon=True).start()
@@ -118,16 +130,23 @@ class Answered:
     def _ask_http(self) -> bool:
         self._wait_until_it_listens()
         try:
-            with socket.create_connection((LOOPBACK, self._port), timeout=_PATIENCE) as wire:
+            with self._connected() as wire:
                 wire.sendall(f"GET / HTTP/1.1\r\nHost: {LOOPBACK}:{self._port}\r\nConnection: close\r\n\r\n".encode())
                 return wire.recv(16).startswith(b"HTTP/")  # that it answers counts, not what
         except OSError:
             return False
 
+    def _connected(self) -> socket.socket:
+        wire = socket.create_connection((LOOPBACK, self._port), timeout=_PATIENCE)
+        if self._authority is None:
+            return wire
+        return ssl.create_default_context(cafile=self._authority).wrap_socket(wire, server_hostname=LOOPBACK)
+
     def _ask_grpc(self) -> bool:
         self._wait_until_it_listens()
+        trusted = [str(self._authority)] if self._authority is not None else []
         asking = subprocess.Popen(
-            [sys.executable, first_request.__file__, f"{LOOPBACK}:{self._port}"],
+            [sys.executable, first_request.__file__, f"{LOOPBACK}:{self._port}", *trusted],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
         )

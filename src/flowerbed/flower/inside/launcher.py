@@ -6,7 +6,7 @@ of its start, waits until each address in ``FLOWERBED_WAIT_FOR`` accepts connect
 ``FLOWERBED_WAIT_FOR_FILE`` names exists, and only then lets it begin. The program is the release's own entry point,
 in this same process, with its own arguments.
 
-Before it waits it closes the descriptor that ``FLOWERBED_IMPORTED`` names, if any: whoever holds the other end may
+Before it waits it writes a byte to the descriptor that ``FLOWERBED_IMPORTED`` names, if any: whoever reads it may
 now start what would have been in its way on the same few cores.
 
 The file says that the SuperLink has answered a first request. Up to 1.27 it makes its database at that request, and
@@ -16,6 +16,7 @@ with five clients; none with one request before them).
 It runs in Flower's environment: standard library and flwr only.
 """
 
+import contextlib
 import functools
 import os
 import socket
@@ -93,6 +94,8 @@ def main() -> object:
         print(f"flowerbed: this release of Flower has no program {name!r}", file=sys.stderr)
         return 127
     if imported := os.environ.pop(IMPORTED, ""):
+        with contextlib.suppress(OSError):  # nobody waits for it any more
+            os.write(int(imported), b"!")
         os.close(int(imported))
     addresses = os.environ.pop(WAIT_FOR, "").split(",")
     wait_for([address for address in addresses if address], os.environ.pop(WAIT_FOR_FILE, ""))

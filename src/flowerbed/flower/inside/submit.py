@@ -2,7 +2,8 @@
 
 ::
 
-    python -u submit.py --dialect {grpc122|grpc|http} --address HOST:PORT {--inbox DIR | --baked DIR} [--patience S]
+    python -u submit.py --dialect {grpc122|grpc|http} --address HOST:PORT [--root-certificates FILE]
+                        [--client-certificate FILE --client-key FILE] {--inbox DIR | --baked DIR} [--patience S]
     python -u submit.py --receive --inbox DIR
     python -u submit.py --packages
 
@@ -37,6 +38,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,7 +62,9 @@ PATIENCE_SECONDS = 300.0
 _POLL = 0.1
 
 
-def submit(dialect: str, address: str, folder: Path, config: dict[str, Any], patience: float) -> dict[str, Any]:
+def submit(
+    connect: Callable[[], inside_control.Control], folder: Path, config: dict[str, Any], patience: float
+) -> dict[str, Any]:
     """Start one run of the app in a folder, once both it and the SuperLink are there; return what was started.
 
     Raises
@@ -72,7 +76,7 @@ def submit(dialect: str, address: str, folder: Path, config: dict[str, Any], pat
     """
     until = time.monotonic() + patience
     import_module("flwr.common.serde")  # Flower is imported while the app is on its way
-    control = inside_control.connect(dialect, address)
+    control = connect()
     inside_fab.preload()
     while not folder.is_dir():
         if time.monotonic() >= until:
@@ -103,10 +107,10 @@ def _wait_until_it_answers(control: inside_control.Control, until: float) -> Non
         time.sleep(_POLL)
 
 
-def answer(dialect: str, address: str, folder: Path, patience: float) -> dict[str, Any]:
+def answer(connect: Callable[[], inside_control.Control], folder: Path, patience: float) -> dict[str, Any]:
     """Return what came of it, whatever came."""
     try:
-        return {"ok": True, **submit(dialect, address, folder, run_config(), patience)}
+        return {"ok": True, **submit(connect, folder, run_config(), patience)}
     except (client.RequestError, inside_control.ControlError) as failure:
         return _failed(failure.code, failure.message)
     except BaseException as failure:
@@ -184,6 +188,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Submits a Flower App for Flowerbed.", allow_abbrev=False)
     parser.add_argument("--dialect", choices=["grpc122", "grpc", "http"])
     parser.add_argument("--address", metavar="HOST:PORT")
+    parser.add_argument("--root-certificates", type=Path, metavar="FILE")
+    parser.add_argument("--client-certificate", type=Path, metavar="FILE")
+    parser.add_argument("--client-key", type=Path, metavar="FILE")
     parser.add_argument("--inbox", type=Path, metavar="DIR")
     parser.add_argument("--baked", type=Path, metavar="DIR")
     parser.add_argument("--patience", type=float, default=PATIENCE_SECONDS, metavar="SECONDS")
@@ -212,7 +219,13 @@ def main() -> None:
     if arguments.baked and not folder.is_dir():
         said.append(_failed("bad-app", f"the image has no folder {folder}"))
     else:  # in a thread: while gRPC waits, the main thread is there for the signal
-        task = (arguments.dialect, arguments.address, folder, arguments.patience)
+
+        def connect() -> inside_control.Control:
+            authority = arguments.root_certificates
+            own = client.own(arguments.client_certificate, arguments.client_key)
+            return inside_control.connect(arguments.dialect, arguments.address, authority=authority, own=own)
+
+        task = (connect, folder, arguments.patience)
         worker = threading.Thread(target=lambda: said.append(answer(*task)), daemon=True)
         worker.start()
         worker.join()

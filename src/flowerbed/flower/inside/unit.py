@@ -21,13 +21,23 @@ Option                      Meaning
 --ready-request DIALECT:PORT       ready when the SuperLink at that port has answered one request (repeatable)
 --ready-connected NAME=HOST:PORT   ready when the program NAME has held a connection to that port (repeatable)
 --ready-listening PORT      ready when something listens on that port (repeatable)
+--root-certificates FILE    the SuperLink is spoken to over TLS, and these authorities are trusted
+--register-nodes FILE       ready when the SuperLink knows these SuperNodes; told anew when the file changes
+--database FILE             the SuperLink's database, for a release that is told there
+--node-keys FILE=FOLDER     put one of a SuperNode's keys into the folder before it starts; another each time
+--end-when-changed FILE     end, to be started again, when the file's content changes (repeatable)
+--refused RE                end when the first program, a SuperNode, says that it is not let in: some releases hang then
 --taken, --replied, --lost  how the first program, a SuperNode, says that it took a message and was done with it
+--finish SECONDS            a SuperNode that is asked to end has so long to reply to what it works on, if anything (0)
 --grace SECONDS             how long the programs may take to end before they are killed (20)
 =========================== ===========================================================================================
 
 The exit status is 0 after a SIGTERM or SIGINT, which ends all programs; else that of the program that ended first
-(1 for its 0, 128 + N for a signal, 127 if it cannot be started), or 70 for a wedge. It is 2 for options that make no
-sense. What this itself has to say is a line ``[flowerbed: …]``.
+(1 for its 0, 128 + N for a signal, 127 if it cannot be started), 70 for a wedge, 75 after a change and 77 for a
+SuperNode that is not let in. It is 2 for options that make no sense. What this itself has to say is a line
+``[flowerbed: …]``.
+
+With --finish a SuperNode at work ends once its reply was fetched (`inside_finishing`); asked again it ends at once.
 
 An app process that is at work gets the SIGTERM before the program that started it and before the SuperNode, so
 that newer releases can tell, while there is someone to tell it to, that the task is lost. The program that started it
@@ -36,37 +46,103 @@ is paused meanwhile: it would start the next one.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import select
 import signal
 import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flowerbed.flower.inside import inside_health, inside_proc, inside_ready, unit_options, wedge
+    from flowerbed.flower.inside import (
+        inside_finishing,
+        inside_health,
+        inside_proc,
+        inside_ready,
+        node_keys,
+        unit_options,
+        wedge,
+    )
     from flowerbed.flower.inside.inside_programs import Output, Program
 else:  # a script in a container: its folder is on the path, our package is not
+    import inside_finishing
     import inside_health
     import inside_proc
     import inside_ready
+    import node_keys
     import unit_options
     import wedge
     from inside_programs import Output, Program
 
 WEDGED = 70
+CHANGED = 75
+REFUSED = 77
 CANNOT_START = 127
 
 _STARTING_TICK = 0.1  # seconds between two looks until the unit is ready; HTTP connections can be that short
 _TICK = 1.0  # and after that
 _IMPORT_SECONDS = 20.0  # one that has not imported itself by then is not waited for
+_FINISHING_TICK = 0.2  # between two looks whether a SuperNode that was asked to end has replied
 _ENDING_TICK = 0.05
 _ORPHANS_SECONDS = 2.0  # what processes may take to end whose program has ended
 _LIVE_SECONDS = 15.0  # the loop has stopped turning if it did not for so long
 _LAST_WORDS_SECONDS = 3.0
+_CHANGE_SECONDS = 5.0  # between two looks at files that may change
+
+
+class Files:
+    """Notices that one of some files is not what it was at first; one that cannot be read has not changed.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Which.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._first = {path: _content(path) for path in paths}
+        self._looked = time.monotonic()
+
+    def changed(self) -> Path | None:
+        """Return one that has changed; looks at most every few seconds."""
+        if time.monotonic() - self._looked < _CHANGE_SECONDS:
+            return None
+        self._looked = time.monotonic()
+        for path, first in self._first.items():
+            now = _content(path)
+            if now is not None and first is not None and now != first:
+                return path
+        return None
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+class Never:
+    """A condition that does not hold, for a unit that is not to be ready.
+
+    Parameters
+    ----------
+    why : str
+        What is said of it.
+    """
+
+    def __init__(self, why: str) -> None:
+        self.waiting = why
+
+    def holds(self) -> bool:
+        """Look."""
+        return False
 
 
 class WedgeWatch:
@@ -80,8 +156,18 @@ class WedgeWatch:
     def hear(self, line: bytes) -> None:
         """Take a line of the SuperNode's, from any thread."""
         text = line.decode(errors="replace")
-        if self._marks.taken.search(text) or self._marks.replied.search(text):  # few are; the others cost no memory
+        if self._marks.tell(text):  # few do; the others cost no memory
             self._unread.append(text)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the SuperNode owed a reply when it was last looked."""
+        return self._watch.busy
+
+    @property
+    def replied(self) -> float | None:
+        """When it had replied last by then (monotonic seconds)."""
+        return self._watch.replied
 
     def look(self, pids: Iterable[int]) -> str:
         """Return why a run waits in vain; empty if none does."""
@@ -103,17 +189,26 @@ class Unit:
         Where their lines go.
     marks : wedge.Marks or None
         How the first one's log shows its work, if it is a SuperNode.
-    grace : float
-        How long they may take to end.
+    options : unit_options.Options
+        More of what the command line says.
     """
 
-    def __init__(self, programs: list[Program], output: Output, marks: wedge.Marks | None, grace: float) -> None:
+    def __init__(
+        self, programs: list[Program], output: Output, marks: wedge.Marks | None, options: unit_options.Options
+    ) -> None:
         self._programs = programs
         self._output = output
-        self._grace = grace
+        self._grace = options.grace
+        self._finish = options.finish
+        self._finishing: inside_finishing.Finishing | None = None
+        self._superlink = next((address for name, address in options.wait_for if name == programs[0].name), None)
         self._wedge = WedgeWatch(marks) if marks else None
+        self._files = Files(options.end_when_changed)
+        self._refusal = re.compile(options.refused) if options.refused else None
+        self._refused = ""
         self._first_to_end: Program | None = None
         self._asked = False
+        self._asked_again = False
         self._ending = False
         self._conditions: list[inside_ready.Condition] = []
         self._waiting = "starting"
@@ -158,13 +253,13 @@ class Unit:
         return [pid for top in pids for pid in (top, *inside_proc.descendants(top, table))]
 
     def _start(self) -> int:
-        piped = len(self._programs) > 1 or self._wedge is not None
+        piped = len(self._programs) > 1 or self._wedge is not None or self._refusal is not None
         for number, program in enumerate(self._programs):
             if program.after is not None:
                 self._await_import(next(other for other in self._programs if other.name == program.after))
             if self._asked or self._first_to_end is not None:
                 break
-            hear = self._wedge.hear if self._wedge and number == 0 else None
+            hear = self._hear if number == 0 else None
             try:
                 tells = any(other.after == program.name for other in self._programs)
                 program.start(self._taker(program, hear) if piped else None, tells=tells)
@@ -174,14 +269,20 @@ class Unit:
         return 0
 
     def _await_import(self, program: Program) -> None:
-        """Return when a program has imported itself, or has ended, or takes too long for another to wait for it."""
+        """Return when a program has imported itself, or has ended, or takes too long for another to wait for it.
+
+        One that ends closes its end of the pipe, too, a moment before its status can be had.
+        """
         if program.imported is None:
             return
         until = time.monotonic() + _IMPORT_SECONDS
+        telling = [program.imported]
         while not self._asked and self._first_to_end is None and time.monotonic() < until:
-            self._turn(_TICK, program.imported)
-            if select.select([program.imported], [], [], 0)[0]:
-                break
+            self._turn(_TICK if telling else _ENDING_TICK, *telling)
+            if telling and select.select(telling, [], [], 0)[0]:
+                if os.read(program.imported, 1):
+                    break
+                telling = []
         os.close(program.imported)
         program.imported = None
 
@@ -195,6 +296,20 @@ class Unit:
 
         return take
 
+    def _hear(self, line: bytes) -> None:
+        """Take a line of the first program's, from any thread."""
+        if self._wedge is not None:
+            self._wedge.hear(line)
+        if self._refusal is not None and not self._refused:
+            text = line.decode(errors="replace")
+            if self._refusal.search(text):
+                self._refused = text.strip()
+                self._wakeup_soon()
+
+    def _wakeup_soon(self) -> None:
+        with contextlib.suppress(OSError):  # it is full, so the loop turns anyway
+            self._wakes.send(b"!")
+
     def _prefix(self, program: Program) -> str:
         return f"{program.name} | " if len(self._programs) > 1 else ""
 
@@ -202,8 +317,7 @@ class Unit:
         """Return when all is to end, with the exit status for it."""
         looked = 0.0
         while True:
-            if self._asked:
-                self._output.say("asked to end")
+            if self._asked and self._may_end():
                 return 0
             if self._first_to_end is not None:
                 others = [program.name for program in self._programs if program.running]
@@ -211,6 +325,13 @@ class Unit:
                 self._output.say(f"{self._first_to_end.describe_end()}{with_it}")
                 status = self._first_to_end.status or 0
                 return 128 - status if status < 0 else status or 1
+            if self._refused:
+                prefix = self._prefix(self._programs[0])
+                self._output.say("this SuperNode is not let in; its unit is restarted", prefix)
+                return REFUSED
+            if (path := self._files.changed()) is not None:
+                self._output.say(f"{path} has changed; the unit is restarted")
+                return CHANGED
             if self._waiting:
                 self._look_whether_ready()
             if self._wedge and time.monotonic() - looked >= _TICK:
@@ -219,7 +340,26 @@ class Unit:
                     prefix = self._prefix(self._programs[0])
                     self._output.say(f"this SuperNode {why}; its unit is restarted", prefix)
                     return WEDGED
-            self._turn(_STARTING_TICK if self._waiting else _TICK)
+            self._turn(_FINISHING_TICK if self._asked else _STARTING_TICK if self._waiting else _TICK)
+
+    def _may_end(self) -> bool:
+        """Tell whether nobody waits for a reply of the SuperNode that was asked to end, or not any longer."""
+        if self._wedge is None or self._finish <= 0 or self._asked_again:
+            self._output.say("asked to end")
+            return True
+        self._wedge.look(self._descendants())
+        busy, replied = self._wedge.busy, self._wedge.replied
+        if not busy and inside_finishing.is_fetched(replied):
+            self._output.say("asked to end" if self._finishing is None else "its last reply was fetched; it ends")
+            return True
+        if self._finishing is None:
+            self._finishing = inside_finishing.Finishing(self._finish, self._superlink)
+            what = "what it works on" if busy else "its last reply"
+            self._output.say(f"asked to end; {what} has {self._finish:g} s to get to the ServerApp")
+        if why := self._finishing.over(busy=busy):
+            self._output.say(f"{why}; it ends")
+            return True
+        return False
 
     def _look_whether_ready(self) -> None:
         self._conditions = [condition for condition in self._conditions if not condition.holds()]
@@ -254,6 +394,7 @@ class Unit:
         return inside_proc.descendants(os.getpid(), inside_proc.children_by_parent())
 
     def _ask_to_end(self, *_: object) -> None:
+        self._asked_again = self._asked
         self._asked = True
 
     def _end(self) -> None:
@@ -322,7 +463,18 @@ def main() -> int:
             output.say(f"the folder {folder} cannot be made: {error.strerror}")
             return 1
     adopt_orphans()
-    unit = Unit(programs, output, marks, options.grace)
+    without_key = ""
+    if options.node_keys is not None:
+        try:
+            output.say(f"this SuperNode comes with {node_keys.take(*options.node_keys)}")
+        except node_keys.RevokedError as error:
+            without_key = f"this SuperNode does not join: {error}"
+            output.say(without_key)
+            programs = []  # and waits: started again and again, it would only find the same
+        except (node_keys.NoKeyError, OSError) as error:
+            output.say(f"this SuperNode cannot join: {error}")
+            return 1
+    unit = Unit(programs, output, marks, options)
     if options.health_port is not None:
         try:
             inside_health.serve(options.health_port, {"/ready": unit.ready, "/live": unit.live})
@@ -331,13 +483,34 @@ def main() -> int:
             return 1
 
     def conditions() -> list[inside_ready.Condition]:
+        if without_key:
+            return [Never(without_key)]
+        answered = [
+            inside_ready.Answered(dialect, port, options.root_certificates) for dialect, port in options.ready_request
+        ]
         return [
-            *(inside_ready.Answered(dialect, port) for dialect, port in options.ready_request),
+            *answered,
+            *_told(options, answered),
             *(inside_ready.Connected(name, address, unit.tree) for name, address in options.ready_connected),
             *(inside_ready.Listening(port) for port in options.ready_listening),
         ]
 
     return unit.run(conditions)
+
+
+def _told(options: unit_options.Options, answered: Sequence[inside_ready.Condition]) -> list[inside_ready.Condition]:
+    if options.register_nodes is None:
+        return []
+    if TYPE_CHECKING:
+        from flowerbed.flower.inside import inside_admission
+    else:  # only a SuperLink's unit needs what it brings along
+        import inside_admission
+    [(dialect, port)] = options.ready_request
+    address = f"{inside_ready.LOOPBACK}:{port}"
+    to_tell = inside_admission.ToTell(
+        dialect, address, options.root_certificates, options.database, options.register_nodes
+    )
+    return [inside_admission.Told(to_tell, answered[0].holds)]
 
 
 if __name__ == "__main__":

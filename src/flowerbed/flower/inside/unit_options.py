@@ -22,7 +22,7 @@ else:
     from inside_programs import Program
 
 GRACE_SECONDS = 20.0
-"""Less than the 30 s after which Kubernetes kills a Pod's processes."""
+"""Less than the 30 s that Kubernetes leaves a Pod's processes at the least."""
 
 WAIT_FOR = "FLOWERBED_WAIT_FOR"
 PARTITION = "{partition-id}"
@@ -40,9 +40,16 @@ class Options(argparse.Namespace):
     ready_request: list[tuple[str, int]]
     ready_connected: list[tuple[str, str]]
     ready_listening: list[int]
+    root_certificates: Path | None
+    register_nodes: Path | None
+    database: Path | None
+    node_keys: tuple[Path, Path] | None
+    end_when_changed: list[Path]
+    refused: str | None
     taken: str | None
     replied: str | None
     lost: str | None
+    finish: float
     grace: float
 
 
@@ -66,6 +73,10 @@ def parse(words: list[str]) -> tuple[Options, list[Program], wedge.Marks | None]
     marks = (options.taken, options.replied, options.lost)
     if any(marks) and not all(marks):
         parser.error("--taken, --replied and --lost go together")
+    if options.finish > 0 and not any(marks):
+        parser.error("--finish needs --taken, --replied and --lost, which tell when it has finished")
+    if options.register_nodes is not None and len(options.ready_request) != 1:
+        parser.error("--register-nodes needs one --ready-request, which says whom to tell")
     partition = ""
     if options.first_partition is not None:
         ordinal = re.search(r"-(\d+)$", options.hostname.partition(".")[0])
@@ -116,8 +127,15 @@ def _parser() -> _Parser:
     parser.add_argument("--ready-request", type=_request, action="append", default=[])
     parser.add_argument("--ready-connected", type=_named_address, action="append", default=[])
     parser.add_argument("--ready-listening", type=_port, action="append", default=[])
+    parser.add_argument("--root-certificates", type=Path)
+    parser.add_argument("--register-nodes", type=Path)
+    parser.add_argument("--database", type=Path)
+    parser.add_argument("--node-keys", type=_file_and_folder)
+    parser.add_argument("--end-when-changed", type=Path, action="append", default=[])
+    parser.add_argument("--refused", type=_pattern)
     for mark in ("--taken", "--replied", "--lost"):
         parser.add_argument(mark)
+    parser.add_argument("--finish", type=float, default=0.0)
     parser.add_argument("--grace", type=float, default=GRACE_SECONDS)
     return parser
 
@@ -135,6 +153,21 @@ def _named_address(text: str) -> tuple[str, str]:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=HOST:PORT")
     _port(port)
     return name, address
+
+
+def _file_and_folder(text: str) -> tuple[Path, Path]:
+    file, _, folder = text.partition("=")
+    if not (file and folder):
+        raise argparse.ArgumentTypeError(f"{text!r} is not FILE=FOLDER")
+    return Path(file), Path(folder)
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from error
+    return text
 
 
 def _two_names(text: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, Generic, TypeVar
 
 from flowerbed.flower.releases import Row
 from flowerbed.kubernetes.manifests.identity import Object
@@ -38,11 +39,14 @@ class Audited:
         The Flower release.
     objects : tuple of dict
         What it comes to on Kubernetes.
+    namespace : str
+        Where they are.
     """
 
     federation: Federation
     row: Row
     objects: tuple[Object, ...]
+    namespace: str = "audited"
 
     @classmethod
     def of(cls, federation: Federation, row: Row) -> Audited:
@@ -50,7 +54,7 @@ class Audited:
         app = federation.spec.app
         named = app if app.image else app.model_copy(update={"image": "no-image-yet"})
         spec = federation.spec.model_copy(update={"app": named})
-        made = objects(federation.model_copy(update={"spec": spec}), row, namespace=NAMESPACE)
+        made = objects(federation.model_copy(update={"spec": spec}), row, namespace=cls.namespace)
         return cls(federation, row, tuple(made))
 
     @property
@@ -65,16 +69,15 @@ class Audited:
         pools = enumerate(self.spec.supernodes)
         return (
             (("spec", "serverapp"), f"{name}-superexec-serverapp"),
-            *((("spec", "supernodes", index), f"{name}-{pool.name}") for index, pool in pools),
+            *((("spec", "supernodes", at), f"{name}-{pool.name}") for at, pool in pools if not pool.external),
         )
 
 
-NAMESPACE = "audited"
-"""Where the objects are rendered to, whichever namespace the file names."""
+A = TypeVar("A", bound=Audited, contravariant=True)
 
 
 @dataclass(frozen=True)
-class Check:
+class Check(Generic[A]):
     """One thing to look for.
 
     Parameters
@@ -92,7 +95,7 @@ class Check:
     id: str
     severity: Severity
     title: str
-    look: Callable[[Audited], Iterable[Finding]]
+    look: Callable[[A], Iterable[Finding]]
 
 
 @dataclass(frozen=True)
@@ -107,11 +110,11 @@ class Result:
         What, where, and what to do.
     """
 
-    check: Check
+    check: Check[Any]
     finding: Finding
 
 
-def audit(checks: Iterable[Check], audited: Audited, *, skip: Iterable[str] = ()) -> list[Result]:
+def audit(checks: Iterable[Check[A]], audited: A, *, skip: Iterable[str] = ()) -> list[Result]:
     """Return what the checks find, worst first and then in their order."""
     skipped = set(skip)
     found = [Result(check, finding) for check in checks if check.id not in skipped for finding in check.look(audited)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
-from flowerbed.kubernetes.audit.model import NAMESPACE, Audited, Check, Severity
+from flowerbed.flower import apis
+from flowerbed.kubernetes.audit.model import Audited, Check, Severity
 from flowerbed.kubernetes.manifests import names
-from flowerbed.kubernetes.manifests.edges import dialled
+from flowerbed.kubernetes.manifests.edges import dialled, door
 from flowerbed.kubernetes.reach import Outside, Pod, allowed
 from flowerbed.spec.finding import Finding, Path
 from flowerbed.spec.model import Layout
@@ -53,7 +54,7 @@ def _open(audited: Audited) -> Iterator[Finding]:
         )
         yield Finding(
             ("spec", "access", index),
-            f"every Pod of the cluster reaches the SuperLink at port {', '.join(reached)}",
+            f"every Pod of the cluster reaches the SuperLink at port{'s' * (len(reached) > 1)} {', '.join(reached)}",
             "name namespaces and Pods by labels that not everyone can give",
         )
 
@@ -69,8 +70,8 @@ def _whole_namespaces(audited: Audited) -> Iterator[Finding]:
 
 
 def _one_port(audited: Audited) -> Iterator[Finding]:
-    contract = audited.row.contract
-    if contract.control_port() != contract.fleet_port():
+    fleet, control = (door(audited.spec, audited.row, api) for api in (apis.Api.FLEET, apis.Api.CONTROL))
+    if fleet != control:
         return
     for index, access in enumerate(audited.spec.access):
         if Api.CONTROL not in access.apis:
@@ -141,11 +142,11 @@ def _pod(audited: Audited, name: str) -> Pod:
         for item in audited.objects
         if item["metadata"]["name"] == name and "template" in item.get("spec", {})
     )
-    return Pod(labels, NAMESPACE)
+    return Pod(labels, audited.namespace)  # without ports' names: what superlink.expose opens is by name, and meant
 
 
 def _egress(audited: Audited) -> Iterator[tuple[Path, str, Egress]]:
-    given = [audited.spec.serverapp.egress, *(pool.egress for pool in audited.spec.supernodes)]
+    given = [audited.spec.serverapp.egress, *(pool.egress for pool in audited.spec.own_pools)]
     for (path, name), items in zip(audited.programs, given, strict=True):
         for index, one in enumerate(items):
             yield (*path, "egress", index), name, one

@@ -75,7 +75,7 @@ def _faults(item: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _host_paths(audited: Audited) -> Iterator[Finding]:
-    given = [audited.spec.serverapp.volumes, *(pool.volumes for pool in audited.spec.supernodes)]
+    given = [audited.spec.serverapp.volumes, *(pool.volumes for pool in audited.spec.own_pools)]
     for (path, _), volumes in zip(audited.programs, given, strict=True):
         for index, volume in enumerate(volumes):
             if volume.host_path is not None:

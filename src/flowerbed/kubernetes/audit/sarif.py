@@ -14,7 +14,7 @@ from flowerbed.kubernetes.audit.model import Check, Result
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
-def log(checks: Sequence[Check], results: Iterable[tuple[Result, Problem]]) -> dict[str, Any]:
+def log(checks: Sequence[Check[Any]], results: Iterable[tuple[Result, Problem]]) -> dict[str, Any]:
     """Return a log with one run.
 
     Parameters
@@ -34,7 +34,7 @@ def log(checks: Sequence[Check], results: Iterable[tuple[Result, Problem]]) -> d
     }
 
 
-def _rule(check: Check) -> dict[str, Any]:
+def _rule(check: Check[Any]) -> dict[str, Any]:
     return {
         "id": check.id,
         "shortDescription": {"text": check.title},

@@ -6,18 +6,24 @@ Kubernetes restarts single containers, never all of a Pod. Only the SuperLink ha
 
 from __future__ import annotations
 
-from flowerbed.flower.contract import ReleaseContract
+from flowerbed.flower.apis import Api
+from flowerbed.flower.contract import DATABASE, ReleaseContract
+from flowerbed.flower.families.protection import NOT_LET_IN
 from flowerbed.flower.releases import Row
-from flowerbed.kubernetes.manifests import images, names, network, programs, resources
+from flowerbed.kubernetes.manifests import expose, images, names, network, programs, proxy, resources, trust
+from flowerbed.kubernetes.manifests.certificate import certificate
 from flowerbed.kubernetes.manifests.disruption import budgets
-from flowerbed.kubernetes.manifests.edges import dialled
+from flowerbed.kubernetes.manifests.edges import dialled, peer
 from flowerbed.kubernetes.manifests.identity import Identity, Object
 from flowerbed.kubernetes.manifests.placement import pod_fields, spreading, with_gpus
 from flowerbed.kubernetes.manifests.places import ANYWHERE, DATA, LOOPBACK, RESULTS, SCRATCH, Places, numbers
 from flowerbed.kubernetes.manifests.pod import Program, UnitPod
+from flowerbed.kubernetes.manifests.trust import PodTrust
+from flowerbed.kubernetes.manifests.trust_sources import trust_sources
 from flowerbed.kubernetes.manifests.volumes import claim
+from flowerbed.spec.kubernetes_values import SHORTEST_GRACE
 from flowerbed.spec.model import Federation, SuperNodePool
-from flowerbed.topology.build import pools, server_units
+from flowerbed.topology.build import pools, protection, server_units
 from flowerbed.topology.model import SUPERLINK, Component, Pool, Role
 
 HOMES = f"{SCRATCH}/flwr"
@@ -39,6 +45,7 @@ def objects(federation: Federation, row: Row, identity: Identity, image: str) ->
 
 class _Colocated:
     def __init__(self, federation: Federation, row: Row, identity: Identity, image: str) -> None:
+        self._federation = federation
         self._spec = federation.spec
         self._row = row
         self._identity = identity
@@ -48,25 +55,32 @@ class _Colocated:
         )
         self._pools = pools(federation, row.contract, row.minor)
         self._dialled = dialled(federation, row)
+        self._protection = protection(federation)
+        self._certificate = certificate(federation, identity)
+        self._sources = trust_sources(identity.federation, federation.spec)
+        self._exposed = expose.objects(federation, row, identity)
 
     def objects(self) -> list[Object]:
         return [
             *self._results_claim(),
+            *self._proxy_configuration(),
+            *self._certificate,
             self._superlink_service(),
+            *self._exposed,
             self._superlink_workload(),
             self._serverapp_workload(),
-            *map(self._pool_workload, self._spec.supernodes, self._pools),
+            *map(self._pool_workload, self._spec.own_pools, self._pools),
             *budgets(self._spec, self._identity),
         ]
 
     # The SuperLink.
 
-    @property
-    def _superlink_at(self) -> tuple[str, dict[str, int]]:
-        return names.superlink(self._identity.federation), numbers(self._superlink.ports)
+    def _proxy_configuration(self) -> list[Object]:
+        closed = self._spec.control_closed
+        return [proxy.config_map(self._federation, self._row, self._identity)] if closed else []
 
     def _superlink_service(self) -> Object:
-        name, _ = self._superlink_at
+        name = names.superlink(self._identity.federation)
         return {
             "apiVersion": "v1",
             "kind": "Service",
@@ -78,10 +92,14 @@ class _Colocated:
         }
 
     def _superlink_workload(self) -> Object:
-        name, ports = self._superlink_at
+        name, ports = names.superlink(self._identity.federation), numbers(self._superlink.ports)
+        closed = self._spec.control_closed
+        if closed:
+            ports = {port: proxy.behind(number) for port, number in ports.items()}
         folder = f"{DATA}/{self._row.minor}"  # no release promises to read another's database
         ready = f"{self._row.contract.dialect}:{ports[self._row.contract.control_port()]}"
-        places = Places(ANYWHERE, ports, {}, folder, f"{HOMES}/superlink")
+        kept = self._trust_of_superlink(f"{folder}/{DATABASE.name}")
+        places = Places(LOOPBACK if closed else ANYWHERE, ports, {}, folder, f"{HOMES}/superlink", kept.files)
         pod = UnitPod(
             role=Role.SUPERLINK,
             container="superlink",
@@ -90,10 +108,12 @@ class _Colocated:
             options=("--make-folder", folder, "--ready-request", ready),
             resources=resources.resources(self._spec.superlink.resources, resources.SUPERLINK),
             app=self._spec.app,
-            ports=ports,
+            ports={} if closed else ports,
             own={"data": (DATA, {})},
             where=pod_fields(self._spec.superlink),
             must_start=True,
+            trust=kept,
+            beside=proxy.beside(self._federation, self._row, kept) if closed else None,
         )
         data = {"metadata": {"name": "data", "labels": self._identity.lasting(Role.SUPERLINK)}}
         return {
@@ -109,6 +129,17 @@ class _Colocated:
                 "volumeClaimTemplates": [{**data, "spec": claim(self._spec.superlink.storage)}],
             },
         }
+
+    def _trust_of_superlink(self, database: str) -> PodTrust:
+        if not self._protection.tls:
+            return trust.NOTHING
+        return trust.of_superlink(
+            self._sources,
+            self._row.minor,
+            node_auth=self._protection.node_auth,
+            closed=self._spec.control_closed,
+            database=database,
+        )
 
     # The ServerApp's SuperExec.
 
@@ -129,7 +160,11 @@ class _Colocated:
         spec = self._spec.serverapp
         name = names.serverapp(self._identity.federation)
         claim_name = spec.results.claim_name or names.results(self._identity.federation)
-        places = Places(ANYWHERE, {}, {SUPERLINK: self._superlink_at}, DATA, f"{HOMES}/superexec")
+        kept = trust.NOTHING
+        if self._protection.tls:
+            kept = trust.of_serverapp(self._sources, self._row.minor)
+        at = {SUPERLINK: peer(self._identity.federation, self._spec, self._row, Api.RUNTIME)}
+        places = Places(ANYWHERE, {}, at, DATA, f"{HOMES}/superexec", kept.files)
         pod = UnitPod(
             role=Role.SERVERAPP_SUPEREXEC,
             container="superexec",
@@ -142,6 +177,7 @@ class _Colocated:
             sources=spec.env_from,
             own={"flowerbed-results": (RESULTS, {"persistentVolumeClaim": {"claimName": claim_name}})},
             where=pod_fields(spec, spec.gpus),
+            trust=kept,
         )
         return {
             "apiVersion": "apps/v1",
@@ -162,22 +198,29 @@ class _Colocated:
         selector = self._identity.selector(Role.SUPERNODE, pool.name)
         (unit,) = pool.units
         supernode, superexec = unit.components
-        at = {SUPERLINK: self._superlink_at, supernode.name: (LOOPBACK, numbers(supernode.ports))}
+        superlink = peer(self._identity.federation, self._spec, self._row, Api.FLEET)
+        at = {SUPERLINK: superlink, supernode.name: (LOOPBACK, numbers(supernode.ports))}
+        kept = self._trust_of_supernode(pool.name)
         pod = UnitPod(
             role=Role.SUPERNODE,
             container="supernode",
             image=self._image,
             programs=(
-                _program("supernode", supernode, at),
-                _program("superexec", superexec, at),
+                _program("supernode", supernode, at, kept),
+                _program("superexec", superexec, at, kept),
             ),
-            options=("--first-partition", str(pool.first_partition), *_marks(self._row.contract)),
+            options=(
+                *("--first-partition", str(pool.first_partition), *_marks(self._row.contract)),
+                *_finish(spec.grace),
+            ),
+            grace=spec.grace,
             resources=resources.resources(with_gpus(spec.resources, spec.gpus), resources.SUPERNODE),
             app=self._spec.app,
             pool=pool.name,
             given=spec.volumes,
             sources=spec.env_from,
             where={**pod_fields(spec, spec.gpus), **spreading(spec.topology_spread_constraints, selector)},
+            trust=kept,
         )
         return {
             "apiVersion": "apps/v1",
@@ -192,11 +235,24 @@ class _Colocated:
             },
         }
 
+    def _trust_of_supernode(self, pool: str) -> PodTrust:
+        if not self._protection.tls:
+            return trust.NOTHING
+        node_auth = self._protection.node_auth
+        minor = self._row.minor
+        return trust.of_supernode(self._sources, minor, pool, node_auth=node_auth, refused=NOT_LET_IN)
 
-def _program(name: str, component: Component, peers: dict[str, tuple[str, dict[str, int]]]) -> Program:
-    return Program(name, component, Places(LOOPBACK, numbers(component.ports), peers, DATA, f"{HOMES}/{name}"))
+
+def _program(name: str, component: Component, peers: dict[str, tuple[str, dict[str, int]]], kept: PodTrust) -> Program:
+    places = Places(LOOPBACK, numbers(component.ports), peers, DATA, f"{HOMES}/{name}", kept.files)
+    return Program(name, component, places)
 
 
 def _marks(contract: ReleaseContract) -> list[str]:
     marks = contract.work_marks
     return ["--taken", marks.taken, "--replied", marks.replied, "--lost", marks.lost]
+
+
+def _finish(grace: int) -> list[str]:
+    """Return what of a Pod's time to end is for the reply to what its SuperNode works on."""
+    return ["--finish", str(grace - SHORTEST_GRACE)] if grace > SHORTEST_GRACE else []

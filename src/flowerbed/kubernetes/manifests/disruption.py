@@ -24,7 +24,7 @@ def budgets(spec: FederationSpec, identity: Identity) -> list[Object]:
         ]
     return made + [
         _budget(identity, names.pool(federation, pool.name), Role.SUPERNODE, pool.name, unavailable=1)
-        for pool in spec.supernodes
+        for pool in spec.own_pools
     ]
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from flowerbed.flower import apis
+from flowerbed.flower.apis import Api
 from flowerbed.flower.releases import Row
-from flowerbed.kubernetes.manifests.places import numbers
-from flowerbed.spec.model import Federation
-from flowerbed.topology.build import pools, server_units
-from flowerbed.topology.model import SUPERLINK, Component, Role
+from flowerbed.kubernetes.manifests import names
+from flowerbed.spec.model import Federation, FederationSpec
+from flowerbed.topology.model import Role
+
+FLEET = Api.FLEET.value
+"""The name of the port at which SuperNodes outside are let in: the SuperLink's own, or that of a proxy beside it."""
 
 
 @dataclass(frozen=True)
@@ -19,19 +23,22 @@ class Edge:
     Parameters
     ----------
     role : Role or None
-        What they are; None for the Jobs of runs.
+        What they are; None for the Jobs of runs, and for what is outside.
     pool : str or None
         The pool, for SuperNodes.
     port : str
         The port's name.
     number : int
         Its number.
+    outside : bool
+        Whether it is no Pod of ours that dials, but whoever the file lets in.
     """
 
     role: Role | None
     pool: str | None
     port: str
     number: int
+    outside: bool = False
 
 
 def edges(federation: Federation, row: Row) -> tuple[Edge, ...]:
@@ -40,28 +47,44 @@ def edges(federation: Federation, row: Row) -> tuple[Edge, ...]:
 
 
 def dialled(federation: Federation, row: Row) -> dict[str, int]:
-    """Return the SuperLink's ports that anybody dials, in the release's own order."""
-    used = {edge.port for edge in edges(federation, row)}
-    return {name: number for name, number in _ports(federation, row).items() if name in used}
+    """Return the ports before the SuperLink that anybody dials, in the release's own order."""
+    doors = (door(federation.spec, row, api) for api in Api)
+    return dict(sorted(doors, key=lambda found: found[1]))
+
+
+def door(spec: FederationSpec, row: Row, api: Api) -> tuple[str, int]:
+    """Return the port at which others reach an API: its name and its number.
+
+    Where the Control API is open that is the SuperLink's own port, which several APIs may share. Where it is closed
+    each API has a port of its own, with Flower's own number for it; an API whose port is another's has the number that
+    Flower gave it while it had one.
+    """
+    own = apis.port(row, api)
+    if not spec.control_closed:
+        return own.name, own.default
+    shares = any(apis.port(row, other).name == own.name for other in _BEFORE[api])
+    return api.value, _ALONE[api] if shares else own.default
+
+
+def peer(federation: str, spec: FederationSpec, row: Row, api: Api) -> tuple[str, dict[str, int]]:
+    """Return where a program that needs one API finds the SuperLink: the host, and the number for its port's name."""
+    _, number = door(spec, row, api)
+    return names.superlink(federation), {apis.port(row, api).name: number}
+
+
+_BEFORE: dict[Api, tuple[Api, ...]] = {Api.FLEET: (), Api.RUNTIME: (Api.FLEET,), Api.CONTROL: (Api.RUNTIME, Api.FLEET)}
+"""Who keeps the number of a shared port: SuperNodes may be told it by hand, outside of the cluster."""
+
+_ALONE = {Api.RUNTIME: 9091, Api.FLEET: 9092, Api.CONTROL: 9093}
+"""Flower's own numbers, up to 1.34."""
 
 
 def _edges(federation: Federation, row: Row) -> Iterator[Edge]:
-    ports = _ports(federation, row)
-    _, serverapp = server_units(federation, row.contract, row.minor)
-    for port in _to_superlink(serverapp.components):
-        yield Edge(Role.SERVERAPP_SUPEREXEC, None, port, ports[port])
-    for pool in pools(federation, row.contract, row.minor):
-        for unit in pool.units:
-            for port in _to_superlink(unit.components):
-                yield Edge(Role.SUPERNODE, pool.name, port, ports[port])
-    control = row.contract.control_port()
-    yield Edge(None, None, control, ports[control])
-
-
-def _to_superlink(components: tuple[Component, ...]) -> list[str]:
-    return [port for component in components for peer, port in component.dials if peer == SUPERLINK]
-
-
-def _ports(federation: Federation, row: Row) -> dict[str, int]:
-    superlink, _ = server_units(federation, row.contract, row.minor)
-    return numbers(superlink.components[0].ports)
+    yield Edge(Role.SERVERAPP_SUPEREXEC, None, *door(federation.spec, row, Api.RUNTIME))
+    for pool in federation.spec.own_pools:
+        yield Edge(Role.SUPERNODE, pool.name, *door(federation.spec, row, Api.FLEET))
+    yield Edge(None, None, *door(federation.spec, row, Api.CONTROL))
+    expose = federation.spec.superlink.expose
+    name, number = door(federation.spec, row, Api.FLEET)
+    if expose is not None and expose.is_shown and name == FLEET:  # else others would be reached there too
+        yield Edge(None, None, name, number, outside=True)

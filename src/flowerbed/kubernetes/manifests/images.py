@@ -12,6 +12,7 @@ from flowerbed.spec.model import Federation, FederationSpec, Layout
 
 APP: Path = ("spec", "app", "image")
 SUPERLINK: Path = ("spec", "superlink", "image")
+PROXY: Path = ("spec", "images", "proxy")
 OF_FLOWER: Path = ("spec", "images", "digests")
 
 NO_IMAGE = Finding(
@@ -24,6 +25,17 @@ NO_IMAGE = Finding(
 def superlink(spec: FederationSpec, row: Row) -> str:
     """Return the SuperLink's image."""
     return spec.superlink.image or _of_flower(spec, "superlink", row)
+
+
+PROXY_REPOSITORY = "nginxinc/nginx-unprivileged"
+PROXY_TAG = "1.28-alpine"
+"""nginx's own image for users without privileges, of the stable branch: nginx, its modules, and busybox."""
+
+
+def proxy(spec: FederationSpec) -> str:
+    """Return the image of the proxy before the SuperLink."""
+    place = f"{spec.images.registry}/{PROXY_REPOSITORY}" if spec.images.registry else PROXY_REPOSITORY
+    return spec.images.proxy or f"{place}:{PROXY_TAG}"
 
 
 def supernode(spec: FederationSpec, row: Row) -> str:
@@ -52,10 +64,13 @@ def pinned(federation: Federation, row: Row, locked: Mapping[str, str]) -> Feder
         changes["app"] = spec.app.model_copy(update={"image": f"{spec.app.image}@{digest}"})
     if digest := digests.get(SUPERLINK):
         changes["superlink"] = spec.superlink.model_copy(update={"image": f"{spec.superlink.image}@{digest}"})
+    images = {}
+    if digest := digests.get(PROXY):
+        images["proxy"] = f"{proxy(spec)}@{digest}"
     of_flower = {str(path[-1]): digest for path, digest in digests.items() if path[:-1] == OF_FLOWER}
-    if of_flower:
+    if of_flower or images:
         known = spec.images.digests.model_copy(update=of_flower)
-        changes["images"] = spec.images.model_copy(update={"digests": known})
+        changes["images"] = spec.images.model_copy(update={**images, "digests": known})
     return federation.model_copy(update={"spec": spec.model_copy(update=changes)})
 
 
@@ -80,6 +95,8 @@ def used(spec: FederationSpec, row: Row) -> Iterator[tuple[Path, str]]:
     if spec.app.image is not None:
         yield APP, spec.app.image
     yield SUPERLINK if spec.superlink.image else (*OF_FLOWER, "superlink"), superlink(spec, row)
+    if spec.control_closed:
+        yield PROXY, proxy(spec)
     if spec.layout is Layout.QUICKSTART:
         yield (*OF_FLOWER, "supernode"), supernode(spec, row)
 
@@ -88,7 +105,7 @@ def _unpinned(spec: FederationSpec, row: Row) -> Iterator[Finding]:
     for path, image in used(spec, row):
         if is_pinned(image):
             continue
-        if path[-1] == "image":
+        if path[-1] in ("image", "proxy"):
             message, hint = (
                 f"{image} has no digest",
                 f'name it by what it holds: "{image}@sha256:…", or `flowerbed lock`',

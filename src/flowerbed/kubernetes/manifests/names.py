@@ -11,6 +11,11 @@ def superlink(federation: str) -> str:
     return f"{federation}-{SUPERLINK}"
 
 
+def fleet(federation: str) -> str:
+    """Return the name of the Service, and of what leads there, for SuperNodes outside."""
+    return f"{federation}-{SUPERLINK}-fleet"
+
+
 def serverapp(federation: str) -> str:
     """Return the name of the workload of the ServerApp's SuperExec."""
     return f"{federation}-{SUPEREXEC_SERVERAPP}"
@@ -49,3 +54,43 @@ def runs(federation: str) -> str:
 def others(federation: str) -> str:
     """Return the name of the NetworkPolicy of what has none of its own."""
     return f"{federation}.default-deny"
+
+
+def superlink_tls(federation: str) -> str:
+    """Return the name of the Secret with the SuperLink's certificate."""
+    return f"{federation}-superlink-tls"
+
+
+def authority(federation: str) -> str:
+    """Return the name of the Secret with the federation's authority, and of the ConfigMap with what is trusted."""
+    return f"{federation}-authority"
+
+
+def proxy(federation: str) -> str:
+    """Return the name of the ConfigMap with the configuration of the proxy before the SuperLink."""
+    return f"{federation}-proxy"
+
+
+def control_client(federation: str) -> str:
+    """Return the name of the Secret with the certificate that the Jobs of runs show for Control."""
+    return f"{federation}-control-client"
+
+
+def superexec(federation: str) -> str:
+    """Return the name of the Secret with which the ServerApp's SuperExec signs."""
+    return f"{federation}-superexec"
+
+
+def supernode_secret(federation: str) -> str:
+    """Return the name of the Secret that is the same for all SuperNodes."""
+    return f"{federation}-supernode"
+
+
+def pool_keys(federation: str, pool_name: str) -> str:
+    """Return the name of the Secret with the keys of a pool's SuperNodes."""
+    return f"{federation}-{pool_name}-keys"
+
+
+def nodes(federation: str) -> str:
+    """Return the name of the ConfigMap with the public keys of the SuperNodes that may join."""
+    return f"{federation}-nodes"

@@ -6,14 +6,15 @@ closed; one more denies everything to what has the federation's labels and no po
 
 from __future__ import annotations
 
+from flowerbed.flower import apis
 from flowerbed.flower.releases import Row
 from flowerbed.kubernetes import labels
 from flowerbed.kubernetes.manifests import names
-from flowerbed.kubernetes.manifests.edges import dialled, edges
+from flowerbed.kubernetes.manifests.edges import Edge, dialled, door, edges
 from flowerbed.kubernetes.manifests.identity import Identity, Object
 from flowerbed.kubernetes.manifests.said import said
 from flowerbed.spec.model import Federation
-from flowerbed.spec.network import Access, AccessPreset, Api, Egress, PortRange, Switch
+from flowerbed.spec.network import Access, AccessPreset, Api, Egress, Peer, PortRange, Switch
 from flowerbed.spec.selectors import LabelSelector
 from flowerbed.topology.model import Role
 
@@ -41,6 +42,9 @@ PRESETS: dict[AccessPreset, tuple[Object, Object]] = {
     ),
 }
 """For each preset, its namespaces, where the file selects no others, and its Pods, to which the file can add."""
+
+
+_API = {Api.CONTROL: apis.Api.CONTROL, Api.FLEET: apis.Api.FLEET}
 
 
 def policies(federation: Federation, row: Row, identity: Identity) -> list[Object]:
@@ -72,7 +76,7 @@ class _Network:
                     pool.name,
                     egress=self._from(Role.SUPERNODE, pool.name),
                 )
-                for pool in spec.supernodes
+                for pool in spec.own_pools
             ),
             self._policy(names.runs(federation), self._of(None), egress=self._from(None)),
             self._policy(names.others(federation), self._everything()),
@@ -114,24 +118,38 @@ class _Network:
     # What may come in, and go out.
 
     def _to_superlink(self) -> list[Object]:
+        dialling = {
+            port: [edge for edge in self._edges if edge.port == port and not edge.outside] for port in self._ports
+        }
         own = [
             {
-                "from": [{"podSelector": self._of(edge.role, edge.pool)} for edge in self._edges if edge.port == port],
+                "from": [{"podSelector": self._of(edge.role, edge.pool)} for edge in dialling[port]],
                 "ports": [_port(number)],
             }
             for port, number in self._ports.items()
+            if dialling[port]  # a rule without anybody in it would be for everybody
         ]
-        return own + [self._access(access) for access in self._spec.access]
+        outside = [self._from_outside(edge) for edge in self._edges if edge.outside]
+        return own + outside + [self._access(access) for access in self._spec.access]
+
+    def _from_outside(self, edge: Edge) -> Object:
+        """Return the rule for SuperNodes outside: from everywhere, or from where the file says."""
+        expose = self._spec.superlink.expose
+        sources = (expose.sources if expose is not None else None) or ()
+        peers = {"from": [_other(peer) for peer in sources]} if sources else {}
+        return {**peers, "ports": [{"protocol": "TCP", "port": edge.port}]}  # by name, as the Service has it
 
     def _access(self, access: Access) -> Object:
-        contract = self._row.contract
-        port_of = {Api.CONTROL: contract.control_port(), Api.FLEET: contract.fleet_port()}
-        found = dict.fromkeys(self._ports[port_of[api]] for api in access.apis)
+        found = dict.fromkeys(self._number(_API[api]) for api in access.apis)
         return {"from": [_peer(access)], "ports": [_port(number) for number in found]}
+
+    def _number(self, api: apis.Api) -> int:
+        _, number = door(self._spec, self._row, api)
+        return number
 
     def _from(self, role: Role | None, pool: str | None = None) -> list[Object]:
         """Return what one kind of Pod may reach: the SuperLink, names, and what the file has for it."""
-        mine = [edge for edge in self._edges if (edge.role, edge.pool) == (role, pool)]
+        mine = [edge for edge in self._edges if (edge.role, edge.pool, edge.outside) == (role, pool, False)]
         to_superlink = {
             "to": [{"podSelector": self._of(Role.SUPERLINK)}],
             "ports": [_port(edge.number) for edge in mine],
@@ -168,15 +186,19 @@ def _both(one: Object, other: Object) -> Object:
     }
 
 
+def _other(peer: Peer) -> Object:
+    """Return a network, or Pods, as a rule has them."""
+    if peer.cidr is not None:
+        return {"ipBlock": {"cidr": peer.cidr, **({"except": list(peer.excluded)} if peer.excluded else {})}}
+    selectors = {"namespaceSelector": peer.namespace_selector, "podSelector": peer.pod_selector}
+    return {name: said(selector) for name, selector in selectors.items() if selector is not None}
+
+
 def _egress(egress: Egress) -> Object:
-    if egress.cidr is not None:
-        peer: Object = {
-            "ipBlock": {"cidr": egress.cidr, **({"except": list(egress.excluded)} if egress.excluded else {})}
-        }
-    else:
-        selectors = {"namespaceSelector": egress.namespace_selector, "podSelector": egress.pod_selector}
-        peer = {name: said(selector) for name, selector in selectors.items() if selector is not None}
-    return {"to": [peer], "ports": [_port(one.port, one.protocol.value, one.end_port) for one in egress.ports]}
+    return {
+        "to": [_other(egress)],
+        "ports": [_port(one.port, one.protocol.value, one.end_port) for one in egress.ports],
+    }
 
 
 def _port(number: int, protocol: str = "TCP", end: int | None = None) -> Object:

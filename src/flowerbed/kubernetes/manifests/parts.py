@@ -9,9 +9,16 @@ from flowerbed.kubernetes.manifests import names
 from flowerbed.kubernetes.manifests.identity import Object
 from flowerbed.spec.model import Federation, Layout
 
-Kind = Literal["namespace", "network", "programs", "superlink", "serverapp", "supernodes"]
+Kind = Literal["namespace", "network", "policies", "programs", "secrets", "superlink", "serverapp", "supernodes"]
 
-_BY_KIND: dict[str, Kind] = {"Namespace": "namespace", "NetworkPolicy": "network"}
+_BY_KIND: dict[str, Kind] = {
+    "Namespace": "namespace",
+    "NetworkPolicy": "network",
+    "ExternalSecret": "secrets",
+    "SealedSecret": "secrets",
+    "Policy": "policies",
+    "ClusterImagePolicy": "policies",
+}
 
 
 @dataclass(frozen=True)
@@ -37,12 +44,15 @@ class Parts:
         name = federation.metadata.name
         self._known = {
             names.programs(name): Part("programs"),
+            names.proxy(name): Part("superlink"),
             names.superlink(name): Part("superlink"),
+            names.superlink_tls(name): Part("superlink"),
+            names.fleet(name): Part("superlink"),
             names.results(name): Part("serverapp"),
             names.serverapp(name): Part("serverapp"),
         }
         partition = 0
-        for pool in federation.spec.supernodes:
+        for pool in federation.spec.own_pools:
             part = Part("supernodes", pool.name)
             if federation.spec.layout is Layout.COLOCATED:
                 self._known[names.pool(name, pool.name)] = part

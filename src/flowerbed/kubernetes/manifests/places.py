@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from flowerbed.errors import UsageError
 from flowerbed.flower.contract import Port
 from flowerbed.flower.values import (
     Address,
@@ -14,6 +14,7 @@ from flowerbed.flower.values import (
     ListenHost,
     ListenPort,
     ResultsFolder,
+    Trusted,
     TrustFile,
     Value,
 )
@@ -41,6 +42,8 @@ class Places:
         The folder for what outlives it.
     home : str
         Its FLWR_HOME.
+    trust : dict of Trusted to str
+        The files by which it knows others, and others know it.
     """
 
     listen: str
@@ -48,6 +51,7 @@ class Places:
     peers: dict[str, tuple[str, dict[str, int]]]
     data: str
     home: str
+    trust: Mapping[Trusted, str] = field(default_factory=dict)
 
     def text(self, value: Value) -> str:
         """Return what a value is here."""
@@ -68,12 +72,8 @@ class Places:
                 return self.home
             case ResultsFolder():
                 return RESULTS
-            case TrustFile():
-                raise UsageError(
-                    "TLS and the identity of SuperNodes are there for the local runtime only so far",
-                    where="spec.security",
-                    hint="For Kubernetes, write tls: {mode: Disabled} and nodeAuth: false.",
-                )
+            case TrustFile(what):
+                return self.trust[what]
 
     def address(self, component: str, port: str) -> str:
         """Return where another component is reached, as ``host:port``."""

@@ -14,17 +14,16 @@ from flowerbed.kubernetes.manifests import programs
 from flowerbed.kubernetes.manifests.expansion import literal
 from flowerbed.kubernetes.manifests.identity import Identity, Object
 from flowerbed.kubernetes.manifests.places import LOOPBACK, SCRATCH, Places
+from flowerbed.kubernetes.manifests.trust import NOTHING, PodTrust
 from flowerbed.kubernetes.manifests.volumes import env_from, mounts, volumes
 from flowerbed.spec.kubernetes import EnvFromSource, Volume
+from flowerbed.spec.kubernetes_values import SHORTEST_GRACE
 from flowerbed.spec.model import App
 from flowerbed.topology.model import Component, Role
 
 HEALTH_PORT = 9990
 USER = 49999
 """The user `app` of Flower's images."""
-
-GRACE_SECONDS = 30
-"""How long a Pod may take to end; our init takes at most 20 of them."""
 
 READY = "/ready?wait=3"
 """What tells of readiness; the answer comes the moment that it is so, or after three seconds."""
@@ -34,6 +33,7 @@ STARTUP: Object = {"periodSeconds": 1, "failureThreshold": 200}
 again: nobody else would notice that it hangs. SuperNodes and SuperExecs wait for it for as long as it takes, and
 `/live` is answered from the first moment on, so a startup probe would tell nothing of them."""
 
+LAUNCHED = programs.LAUNCHED
 PATH = f"{programs.LAUNCHERS}:/python/venv/bin:/usr/local/bin:/usr/bin:/bin"
 """Our launchers before Flower's own programs, which its images have in ``/python/venv``."""
 
@@ -73,6 +73,25 @@ class Program:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A container that is no unit of Flower's, beside the one that is.
+
+    Parameters
+    ----------
+    container : dict
+        The container.
+    volumes : tuple of dict
+        Volumes that only it mounts.
+    annotations : dict of str to str
+        For the Pod.
+    """
+
+    container: Object
+    volumes: tuple[Object, ...]
+    annotations: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class UnitPod:
     """A unit as a Pod.
 
@@ -106,6 +125,14 @@ class UnitPod:
         Fields of the Pod's spec that say on which nodes it may run.
     must_start : bool
         Whether it is started again if it does not get ready: only what waits for nobody else.
+    trust : PodTrust
+        The certificates and keys that it gets.
+    beside : Beside or None
+        Another container.
+    launchers : tuple of str
+        The programs of Flower's that are started by launchers of ours.
+    grace : int
+        How many seconds it may take to end.
     """
 
     role: Role
@@ -122,6 +149,10 @@ class UnitPod:
     own: Mapping[str, tuple[str, Object]] = field(default_factory=dict)
     where: Mapping[str, object] = field(default_factory=dict)
     must_start: bool = False
+    trust: PodTrust = NOTHING
+    beside: Beside | None = None
+    launchers: tuple[str, ...] = LAUNCHED
+    grace: int = SHORTEST_GRACE
 
     def template(self, identity: Identity) -> Object:
         """Return the Pod template."""
@@ -131,13 +162,20 @@ class UnitPod:
             **({"imagePullSecrets": secrets} if secrets else {}),
             **self.where,
             **pod_security(),
-            "terminationGracePeriodSeconds": GRACE_SECONDS,
-            "containers": [self._container()],
-            "volumes": [programs.volume(identity.federation), SCRATCH_VOLUME, *own, *volumes(self.given)],
+            "terminationGracePeriodSeconds": self.grace,
+            "containers": [self._container(), *([self.beside.container] if self.beside else [])],
+            "volumes": [
+                programs.volume(identity.federation, self.launchers),
+                SCRATCH_VOLUME,
+                *self.trust.volumes,
+                *own,
+                *volumes(self.given),
+                *(self.beside.volumes if self.beside else ()),
+            ],
         }
         meta = {
             "labels": identity.labels(self.role, self.pool),
-            "annotations": {programs.ANNOTATION: programs.digest()},
+            "annotations": {programs.ANNOTATION: programs.digest(), **(self.beside.annotations if self.beside else {})},
         }
         return {"metadata": meta, "spec": spec}
 
@@ -150,7 +188,10 @@ class UnitPod:
             **pull_policy(self.app),
             "command": list(programs.UNIT),
             "args": [literal(word) for word in self._arguments()],
-            "env": [{"name": name, "value": literal(value)} for name, value in self._environment().items()],
+            "env": [
+                *({"name": name, "value": literal(value)} for name, value in self._environment().items()),
+                *self.trust.environment,
+            ],
             **({"envFrom": env_from(self.sources)} if self.sources else {}),
             "ports": [{"name": name, "containerPort": number} for name, number in ports.items()],
             **({"startupProbe": {**_probe(READY), **STARTUP}} if self.must_start else {}),
@@ -158,11 +199,11 @@ class UnitPod:
             "livenessProbe": {**_probe("/live"), "periodSeconds": 10, "failureThreshold": 6},
             "resources": self.resources,
             "securityContext": container_security(),
-            "volumeMounts": [programs.MOUNT, SCRATCH_MOUNT, *own, *mounts(self.given)],
+            "volumeMounts": [programs.MOUNT, SCRATCH_MOUNT, *self.trust.mounts, *own, *mounts(self.given)],
         }
 
     def _arguments(self) -> list[str]:
-        words = ["--health-port", str(HEALTH_PORT), *self.options]
+        words = ["--health-port", str(HEALTH_PORT), *self.options, *self.trust.options]
         for program in self.programs:
             for address in program.dials:
                 words += ["--wait-for", f"{program.name}={address}"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 
 from flowerbed.flower import inside
 from flowerbed.kubernetes.manifests import names
@@ -15,6 +17,9 @@ FOLDER = "/flowerbed"
 
 LAUNCHERS = f"{FOLDER}/bin"
 """Where the launchers are, first on PATH; they have no module beside them that could hide one of an app's."""
+
+LAUNCHED = tuple(sorted(inside.launchers()))
+"""The programs of Flower's that have one."""
 
 UNIT = ("python", "-u", f"{FOLDER}/unit.py")
 """The init of every workload container."""
@@ -34,7 +39,7 @@ def sources() -> dict[str, str]:
     """
     launchers = inside.launchers()
     plain = {name: path for name, path in inside.in_pods().items() if path not in launchers.values()}
-    started = {name: _SHEBANG + path.read_text(encoding="utf-8") for name, path in launchers.items()}
+    started = {name: launcher(path) for name, path in launchers.items()}
     texts = {name: path.read_text(encoding="utf-8") for name, path in plain.items()} | started
     return dict(sorted(texts.items()))
 
@@ -55,11 +60,16 @@ def config_map(identity: Identity) -> Object:
     }
 
 
-def volume(federation: str) -> Object:
+def launcher(path: Path) -> str:
+    """Return the text of a launcher as a file that can be executed."""
+    return _SHEBANG + path.read_text(encoding="utf-8")
+
+
+def volume(federation: str, launchers: Iterable[str] = LAUNCHED) -> Object:
     """Return the volume: each program as a file, and the launchers once more in a folder of their own."""
     every = {"name": names.programs(federation)}
-    launchers = [{"key": name, "path": f"bin/{name}"} for name in sorted(inside.launchers())]
-    sources = [{"configMap": every}, {"configMap": {**every, "items": launchers}}]
+    items = [{"key": name, "path": f"bin/{name}"} for name in launchers]
+    sources = [{"configMap": every}, {"configMap": {**every, "items": items}}]
     return {"name": "flowerbed-programs", "projected": {"defaultMode": _READ_AND_EXECUTE, "sources": sources}}
 
 

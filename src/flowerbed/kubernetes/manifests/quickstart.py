@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from flowerbed.errors import UsageError
 from flowerbed.flower.releases import Row
 from flowerbed.flower.values import DataFile, Value
 from flowerbed.kubernetes.manifests import images, names
@@ -20,7 +21,7 @@ from flowerbed.kubernetes.manifests.resources import resources
 from flowerbed.kubernetes.manifests.volumes import env_from, mounts, volumes
 from flowerbed.spec.kubernetes import EnvFromSource, PullPolicy, Resources, Volume
 from flowerbed.spec.model import App, Federation, SuperNodePool
-from flowerbed.topology.build import SERVERAPP_SUPEREXEC, build
+from flowerbed.topology.build import SERVERAPP_SUPEREXEC, build, protection
 from flowerbed.topology.model import SUPERLINK, Component, Role
 
 SEED = "1.22"
@@ -55,7 +56,19 @@ Peers = dict[str, tuple[str, dict[str, int]]]
 
 
 def objects(federation: Federation, row: Row, identity: Identity, image: str) -> list[Object]:
-    """Return the objects, in the seed's order."""
+    """Return the objects, in the seed's order.
+
+    Raises
+    ------
+    UsageError
+        If they shall speak TLS: its programs are Flower's alone, and nobody there tells a SuperLink of keys.
+    """
+    if protection(federation).tls:
+        raise UsageError(
+            "on Kubernetes, layout: Quickstart is Flower's own walk-through, which has no TLS",
+            where="spec.security.tls",
+            hint="Choose layout: Colocated, or write security: {tls: {mode: Disabled}, nodeAuth: false}.",
+        )
     return list(_Quickstart(federation, row, identity, image).objects())
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from flowerbed.flower.apis import Api
 from flowerbed.flower.releases import Row
 from flowerbed.kubernetes.labels import VERSION
-from flowerbed.kubernetes.manifests import names, programs
+from flowerbed.kubernetes.manifests import names, programs, trust
+from flowerbed.kubernetes.manifests.edges import door
 from flowerbed.kubernetes.manifests.expansion import literal
 from flowerbed.kubernetes.manifests.identity import Object
 from flowerbed.kubernetes.manifests.placement import pod_fields
@@ -20,8 +22,10 @@ from flowerbed.kubernetes.manifests.pod import (
     pod_security,
     pull_policy,
 )
+from flowerbed.kubernetes.manifests.trust_sources import trust_sources
 from flowerbed.kubernetes.run_records import object_name, run_labels
 from flowerbed.spec.model import FederationSpec
+from flowerbed.spec.tls import TlsMode
 
 CONTAINER = "submit"
 SUBMIT = ("python", "-u", f"{programs.FOLDER}/submit.py")
@@ -67,8 +71,8 @@ def run_job(
         Submit what the image holds, instead of waiting for a folder to be streamed in.
     """
     contract = row.contract
-    port = next(item for item in contract.superlink(row.minor).ports if item.name == contract.control_port())
-    address = f"{names.superlink(federation)}:{port.default}"
+    _, port = door(spec, row, Api.CONTROL)
+    address = f"{names.superlink(federation)}:{port}"
     source = ["--baked", BAKED] if baked else ["--inbox", INBOX]
     environment = {
         "PATH": PATH,
@@ -80,6 +84,9 @@ def run_job(
         "no_proxy": names.superlink(federation),
     }
     app = spec.app
+    kept = trust.NOTHING
+    if spec.tls_mode is not TlsMode.DISABLED:
+        kept = trust.of_run(trust_sources(federation, spec), client=spec.control_closed)
     labels = {**run_labels(federation, number), VERSION: str(row.release)}
     secrets = [{"name": secret.name} for secret in app.image_pull_secrets]
     pod = {
@@ -93,14 +100,14 @@ def run_job(
                 "image": app.image,
                 **pull_policy(app),
                 "command": list(SUBMIT),
-                "args": ["--dialect", contract.dialect, "--address", address, *source],
+                "args": ["--dialect", contract.dialect, "--address", address, *kept.options, *source],
                 "env": [{"name": name, "value": literal(value)} for name, value in environment.items()],
                 "resources": RESOURCES,
                 "securityContext": container_security(),
-                "volumeMounts": [programs.MOUNT, SCRATCH_MOUNT],
+                "volumeMounts": [programs.MOUNT, SCRATCH_MOUNT, *kept.mounts],
             }
         ],
-        "volumes": [programs.volume(federation), SCRATCH_VOLUME],
+        "volumes": [programs.volume(federation), SCRATCH_VOLUME, *kept.volumes],
     }
     return {
         "apiVersion": "batch/v1",

@@ -103,6 +103,9 @@ class _Chart:
             resources[part.kind] = said["resources"]
             path = f".Values.resources.{part.kind}"
         container["resources"] = Verbatim(f"{{{{ {path} | toJson }}}}")
+        for more, known in zip(made["containers"][1:], plain["containers"][1:], strict=True):
+            self.values["images"][known["name"]] = known["image"]
+            more["image"] = Verbatim(f"{{{{ .Values.images.{known['name']} | quote }}}}")
 
     def _image_key(self, image: str, part: Part) -> str:
         if part.kind == "superlink":
