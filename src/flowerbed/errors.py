@@ -15,7 +15,8 @@
     ├── FederationFailed        a unit crashes again and again, or never gets ready          exit 1
     ├── NotRunning              a verb needs a federation that is up                         exit 1
     ├── ControlError            the SuperLink refused or did not answer a request            exit 1
-    ├── RegistryError           a registry does not have an image, or does not give it       exit 1
+    ├── RegistryError           a registry does not have an image, does not give or take it  exit 1
+    │   └── RegistryUnreachable the registry does not answer, or not now
     └── ClusterError            Kubernetes did not do what was asked                         exit 1
         ├── ClusterUnreachable  no kubeconfig, no such context, no answer, not its certificate
         └── ClusterRefused      the API server answered no, with its `reason`
@@ -149,7 +150,11 @@ class ControlError(FlowerbedError):
 
 
 class RegistryError(FlowerbedError):
-    """A registry has no such image, does not give it to this user, or does not answer."""
+    """A registry has no such image, does not give it to this user or take it from this user, or does not answer."""
+
+
+class RegistryUnreachable(RegistryError):
+    """A registry does not answer, breaks off, or says that it cannot do it right now."""
 
 
 class SignatureRefused(FlowerbedError):

@@ -48,10 +48,14 @@ NODE_COMMANDS = {
     "add": ("node:add", "Let a SuperNode that was revoked join again."),
     "kit": ("node:kit", "Write what a site needs to start a SuperNode of an external pool."),
 }
+IMAGE_COMMANDS = {
+    "mirror": ("images:mirror", "Copy what a federation needs into a registry of your own."),
+}
 GROUPS = {
     "env": ("Look after Flower's environments.", ENVIRONMENT_COMMANDS),
     "trust": ("Look after certificates.", TRUST_COMMANDS),
     "node": ("Look after the identity of SuperNodes, on this machine.", NODE_COMMANDS),
+    "images": ("Look after images.", IMAGE_COMMANDS),
 }
 
 

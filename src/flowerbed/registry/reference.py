@@ -52,6 +52,10 @@ class Reference:
         scheme = "http" if is_loopback(host) else "https"
         return f"{scheme}://{host}/v2"
 
+    def url(self, rest: str) -> str:
+        """Return the URL of something in the repository, such as ``manifests/1.2``."""
+        return f"{self.api}/{self.repository}/{rest}"
+
 
 def is_loopback(host: str) -> bool:
     """Tell whether a host, perhaps with a port, is this machine."""

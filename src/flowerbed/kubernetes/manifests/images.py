@@ -34,13 +34,17 @@ PROXY_TAG = "1.28-alpine"
 
 def proxy(spec: FederationSpec) -> str:
     """Return the image of the proxy before the SuperLink."""
-    place = f"{spec.images.registry}/{PROXY_REPOSITORY}" if spec.images.registry else PROXY_REPOSITORY
-    return spec.images.proxy or f"{place}:{PROXY_TAG}"
+    return spec.images.proxy or f"{_at_registry(spec, PROXY_REPOSITORY)}:{PROXY_TAG}"
 
 
 def supernode(spec: FederationSpec, row: Row) -> str:
     """Return the image of SuperNodes that have one of their own."""
     return _of_flower(spec, "supernode", row)
+
+
+def superexec(spec: FederationSpec, row: Row) -> str:
+    """Return the image that apps' own are built on; no federation uses it as it is."""
+    return f"{_at_registry(spec, 'flwr/superexec')}:{row.release}"
 
 
 def pinned(federation: Federation, row: Row, locked: Mapping[str, str]) -> Federation:
@@ -118,5 +122,8 @@ def _unpinned(spec: FederationSpec, row: Row) -> Iterator[Finding]:
 def _of_flower(spec: FederationSpec, program: Literal["superlink", "supernode"], row: Row) -> str:
     repository = getattr(spec.images.repositories, program) or f"flwr/{program}"
     digest = getattr(spec.images.digests, program)
-    place = f"{spec.images.registry}/{repository}" if spec.images.registry else repository
-    return f"{place}:{row.release}{f'@{digest}' if digest else ''}"
+    return f"{_at_registry(spec, repository)}:{row.release}{f'@{digest}' if digest else ''}"
+
+
+def _at_registry(spec: FederationSpec, repository: str) -> str:
+    return f"{spec.images.registry}/{repository}" if spec.images.registry else repository

@@ -1,0 +1,98 @@
+"""`flowerbed images mirror`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from cyclopts import Parameter
+
+from flowerbed.cli.options import FlowerVersion, Json
+from flowerbed.cli.output import Output
+from flowerbed.environments.cache import scratch
+from flowerbed.flower.releases import Row, choose
+from flowerbed.kubernetes.mirroring import BASE, Wanted, fragment, of_any_federation, registry, unpinned, wanted
+from flowerbed.kubernetes.opening import open_file
+from flowerbed.registry.client import Registries
+from flowerbed.registry.copying import copy_image
+from flowerbed.spec.load import FEDERATION_FILE
+from flowerbed.spec.model import Federation
+
+MB = 1_000_000
+
+
+def mirror(
+    *,
+    to: Annotated[str, Parameter(help="The registry, perhaps with a path: registry.example.org/mirror.")],
+    file: Annotated[
+        Path | None,
+        Parameter(
+            name=["--file", "-f"],
+            help="The federation file, or the folder with it. Without one, what any federation needs is copied.",
+        ),
+    ] = None,
+    flower: FlowerVersion = None,
+    origin: Annotated[
+        str | None, Parameter(name="--from", help="The registry to copy from, instead of where the file has them from.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Copy what a federation needs into a registry of your own, and print what the file then says.
+
+    That is Flower's images for the release, the one that apps' own are built on among them, and the proxy's. Each is
+    copied with all its platforms and keeps its digest; what is there already is not copied again. The federation file
+    is not changed.
+    """
+    out = Output(as_json=json)
+    place, source = registry(to, "--to"), None if origin is None else registry(origin, "--from")
+    federation, row, locked = _asked(file, flower)
+    copies: list[tuple[Wanted, str]] = []
+    mounts: dict[str, str] = {}
+    with closing(Registries()) as registries, scratch() as folder:
+        for one in wanted(federation, row, place, source, locked):
+            with out.working(f"copying {one.source}"):
+                done = copy_image(registries, one.source, one.target, folder, _Progress(out, one.source), mounts)
+            copies.append((one, done.digest))
+            out.data(
+                "mirrored",
+                {
+                    "source": one.source,
+                    "image": one.target,
+                    "digest": done.digest,
+                    "bytes": done.size,
+                    "changed": done.changed,
+                },
+            )
+            out.say(f"{one.target}@{done.digest}{'' if done.changed else ' was there already'}")
+    said = fragment(federation, place, copies)
+    out.data("fragment", {"spec": said})
+    text = yaml.safe_dump({"spec": said}, sort_keys=False, width=1000)
+    out.say(f"\nInto {FEDERATION_FILE}, for Flower {row.release}:\n\n{text}")
+    [base] = [f"{one.target}@{digest}" for one, digest in copies if one.field == BASE]
+    out.say(f"Apps' own images are built on {base}.")
+
+
+def _asked(file: Path | None, flower: str | None) -> tuple[Federation, Row, dict[str, str]]:
+    """Return the federation, its release, and what its lock says of that."""
+    if file is None and not Path(FEDERATION_FILE).exists():
+        return of_any_federation(), choose(flower, None), {}
+    found = open_file(Path() if file is None else file)
+    row, lock = found.row(flower), found.locked()
+    federation = unpinned(found.federation) if flower is not None and row != found.row() else found.federation
+    return federation, row, {} if lock is None else dict(lock.images)
+
+
+class _Progress:
+    """Says how far a copy is: every hundredth on a terminal, every fourth elsewhere."""
+
+    def __init__(self, out: Output, name: str) -> None:
+        self._out, self._name = out, name
+        self._parts, self._said = (100 if out.live else 4), 0
+
+    def __call__(self, done: int, total: int) -> None:
+        part = done * self._parts // total if total else 0
+        if part > self._said:
+            self._said = part
+            self._out.step(f"{self._name}: {done / MB:.0f} of {total / MB:.0f} MB")
