@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from bench.figures import Figure, table
-from bench.measures import Measure, Task, cluster, helping, memory, protection, render, run, sixteen, size, up
+from bench.measures import Measure, Task, cluster, helping, image, memory, protection, render, run, sixteen, size, up
 from bench.workplace import Workplace, say
 from flowerbed import __version__
 from flowerbed.flower.releases import DEFAULT
@@ -29,6 +29,7 @@ MEASURES: dict[str, Measure] = {
     "memory": memory.measure,
     "sixteen": sixteen.measure,
     "cluster": cluster.measure,
+    "image": image.measure,
 }
 
 

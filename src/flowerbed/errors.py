@@ -15,6 +15,8 @@
     ├── FederationFailed        a unit crashes again and again, or never gets ready          exit 1
     ├── NotRunning              a verb needs a federation that is up                         exit 1
     ├── ControlError            the SuperLink refused or did not answer a request            exit 1
+    ├── ImageFailed             an app cannot be made an image, or its base cannot be used   exit 1
+    ├── RegistryError           a registry does not have an image, or does not give it       exit 1
     ├── RegistryError           a registry does not have an image, does not give or take it  exit 1
     │   └── RegistryUnreachable the registry does not answer, or not now
     └── ClusterError            Kubernetes did not do what was asked                         exit 1
@@ -147,6 +149,10 @@ class NotRunning(FlowerbedError):
 
 class ControlError(FlowerbedError):
     """The SuperLink refused a request, or did not answer it."""
+
+
+class ImageFailed(FlowerbedError):
+    """An app cannot be made an image: its base does not do, a package has no wheel for it, or it does not start."""
 
 
 class RegistryError(FlowerbedError):

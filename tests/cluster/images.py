@@ -52,6 +52,11 @@ def flower_images(release: str, progress: Progress = print) -> Path:
     return _made("flower", [release], [proxy], progress)
 
 
+def torch_images(release: str, progress: Progress = print) -> Path:
+    """Return Flower's images of a release, and ``torch/superexec`` with Debian's CPU build of torch."""
+    return _made("torch", [release, debian_release()], [flower_images(release, progress)], progress)
+
+
 def app_image(
     release: str,
     requirements: Sequence[str],

@@ -82,6 +82,30 @@ def flower(workshop: Workshop, release: str) -> None:
         workshop.finish(container, f"flwr/{program}:{release}")
 
 
+def torch(workshop: Workshop, release: str, debian: str, mirror: str) -> None:
+    """Make a SuperExec whose environment sees Debian's CPU build of torch, which is the system's Python's."""
+    container = workshop.start(f"flwr/superexec:{release}")
+    with workshop.opened(container) as root:
+        sources, settings = root / "etc/apt/sources.list", root / "etc/apt/apt.conf.d/99borrowed"
+        before = sources.read_text()
+        sources.write_text(f"deb {mirror} {debian} main\n")
+        known = run("apt-config", "dump").splitlines()
+        settings.write_text(
+            "".join(f"{line}\n" for line in known if line.startswith(("Acquire::http", "Acquire::https")))
+        )
+        install = ["install", "--yes", "--no-install-recommends", "python3-torch"]
+        with chrooted(root) as environment:
+            for arguments in (["update"], install):
+                run("chroot", str(root), "apt-get", "-qq", *arguments, environment=environment)
+        sources.write_text(before)
+        settings.unlink()
+        for path in root.glob("var/lib/apt/lists/*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        config = root / _VENV.lstrip("/") / "pyvenv.cfg"
+        config.write_text(config.read_text().replace("site-packages = false", "site-packages = true"))
+    workshop.finish(container, f"torch/superexec:{release}")
+
+
 def app(workshop: Workshop, release: str, image: str, requirements: str, folder: str, target: str) -> None:
     """Make an app's image on top of Flower's SuperExec: its requirements, and its code if a folder is given."""
     container = workshop.start(f"flwr/superexec:{release}")
@@ -117,11 +141,12 @@ def main() -> int:
         "base": base,
         "proxy": proxy,
         "flower": flower,
+        "torch": torch,
         "app": app,
     }
     try:
-        if recipe == "base":
-            arguments.append(debian_mirror(arguments[0]))
+        if recipe in ("base", "torch"):
+            arguments.append(debian_mirror(arguments[-1]))
         work_alone()
         with serving(Path(folder) / "images", work) as registry:
             recipes[recipe](Workshop(work, registry), *arguments)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from cluster import Cluster
+from cluster.workshop import repository
 from federation.beds import Bed
 
 DIGITS = "registry.example/digits"
-"""The image with scikit-learn, with a Flower release as its tag; tests' own apps need what Flower's images have."""
+"""The bundled app's image, with a Flower release as its tag; tests' own apps need what Flower's images have."""
 
 SITES = ("test-site-0", "test-site-1")
 """The Pods of the SuperNodes."""
@@ -93,6 +96,26 @@ class ClusterBed(Bed):
             ]
         )
         (self.folder / "federation.yaml").write_text(text, encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Baking:
+    """Bakes apps into a cluster's registry, as a user does with `flowerbed build --push`.
+
+    Parameters
+    ----------
+    registry : str
+        A door to that registry on the loopback interface; nodes take images of any registry's name from it.
+    """
+
+    registry: str
+
+    def bake(self, app: Path, name: str, release: str) -> dict[str, Any]:
+        """Bake an app with a Flower release; return what was said of the image."""
+        words = ["--flower", release[: release.rindex(".")], "--base", f"{self.registry}/flwr/superexec:{release}"]
+        said = Bed(app)("build", ".", "--push", *words, "--tag", f"{self.registry}/{repository(name)}")
+        assert said.status == 0, (said.lines[-1:], said.errors)
+        return said.last("built")
 
 
 Make = Callable[..., ClusterBed]

@@ -10,20 +10,32 @@ from pathlib import Path
 import pytest
 
 from cluster import Cluster
-from cluster.images import app_image
+from cluster.registry import serving
 from federation.beds import APPS
 from flowerbed import templates
-from kubernetes.beds import DIGITS, ClusterBed, Make
+from kubernetes.beds import DIGITS, Baking, ClusterBed, Make
+
+TEMPLATES = {"digits": "sklearn", "torch-app": "pytorch"}
+"""Which template an app's name stands for; others are tests' own apps."""
 
 
 @pytest.fixture(scope="session")
-def digits_image(cluster: Cluster) -> Callable[[str], None]:
-    """Have the cluster offer the digits app's image for a release."""
+def baking(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Baking]:
+    """Give a way to bake apps for the cluster."""
+    with serving(cluster.folder / "registry", tmp_path_factory.mktemp("registry")) as address:
+        yield Baking(address)
+
+
+@pytest.fixture(scope="session")
+def digits_image(baking: Baking, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], None]:
+    """Have the cluster offer the bundled app's image for a release."""
     offered: set[str] = set()
 
     def offer(release: str) -> None:
         if release not in offered:
-            cluster.offer(app_image(release, ["scikit-learn"], f"{DIGITS}:{release}"))
+            app = tmp_path_factory.mktemp("digits") / "digits"
+            templates.write("sklearn", app, "digits", None)
+            assert baking.bake(app, f"{DIGITS}:{release}", release)["tried"]
             offered.add(release)
 
     return offer
@@ -38,8 +50,8 @@ def cluster_bed(tmp_path: Path, cluster: Cluster, namespace: str) -> Iterator[Ma
         where = f"bare-{secrets.token_hex(3)}" if bare else namespace
         on = ("--on", "kubernetes")
         bed = ClusterBed(tmp_path / app, cluster.environment(), on, cluster=cluster, namespace=where)
-        if app == "digits":
-            templates.write("sklearn", bed.folder, "digits", None)
+        if app in TEMPLATES:
+            templates.write(TEMPLATES[app], bed.folder, app, None)
         else:
             shutil.copytree(APPS / app, bed.folder)
         made.append(bed)

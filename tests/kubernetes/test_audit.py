@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from cli.conftest import say  # noqa: F401 - a fixture
 from flowerbed.flower.releases import find
 from flowerbed.kubernetes.audit.checks import CHECKS
 from flowerbed.kubernetes.audit.model import Audited, Severity, audit
@@ -206,7 +205,7 @@ def write(tmp_path: Path) -> Callable[[str], str]:
     return written
 
 
-def test_lines_and_the_exit_status(write: Callable[[str], str], say: Say) -> None:  # noqa: F811
+def test_lines_and_the_exit_status(write: Callable[[str], str], say: Say) -> None:
     file = write(clean("nodeDrain: Proceed"))
     status, said = say("audit", "--file", file)
     assert status == 0
@@ -223,13 +222,13 @@ def test_lines_and_the_exit_status(write: Callable[[str], str], say: Say) -> Non
     assert say("audit", "--file", write(clean()))[1].endswith("checks: nothing to say\n")
 
 
-def test_a_file_without_an_image_can_be_audited(write: Callable[[str], str], say: Say) -> None:  # noqa: F811
+def test_a_file_without_an_image_can_be_audited(write: Callable[[str], str], say: Say) -> None:
     file = write(HEAD + "metadata: {name: demo, namespace: own}\nspec: {supernodes: [{name: site}]}\n")
     status, said = say("audit", "--file", file)
     assert (status, "no-image-yet" in said) == (0, False)
 
 
-def test_json_lines(write: Callable[[str], str], say: Say) -> None:  # noqa: F811
+def test_json_lines(write: Callable[[str], str], say: Say) -> None:
     file = write(clean("nodeDrain: Proceed"))
     status, said = say("audit", "--file", file, "--json")
     assert status == 0
@@ -245,7 +244,7 @@ def test_json_lines(write: Callable[[str], str], say: Say) -> None:  # noqa: F81
     }
 
 
-def test_sarif(write: Callable[[str], str], say: Say) -> None:  # noqa: F811
+def test_sarif(write: Callable[[str], str], say: Say) -> None:
     """What the specification requires of a log (sections 3.13, 3.14, 3.19, 3.27), and the index of each rule."""
     file = write(clean("nodeDrain: Proceed\n  access: [{namespaceSelector: {}}]"))
     status, said = say("audit", "--file", file, "--format", "sarif")
@@ -266,7 +265,7 @@ def test_sarif(write: Callable[[str], str], say: Say) -> None:  # noqa: F811
         assert location["physicalLocation"]["region"]["startLine"] >= 1
 
 
-def test_mistakes(write: Callable[[str], str], say: Say) -> None:  # noqa: F811
+def test_mistakes(write: Callable[[str], str], say: Say) -> None:
     file = write(clean())
     status, said = say("audit", "--file", file, "--skip", "acess-open")
     assert (status, 'Did you mean "access-open"?' in said) == (2, True)

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.images import app_image
 from flowerbed.runs.records import RunRecord
-from kubernetes.beds import Make
+from kubernetes.beds import Baking, Make
 
 RELEASES = ("1.22.0", "1.41.0")
 
@@ -116,11 +115,13 @@ def test_run_alone_brings_a_federation_up_and_down_again(cluster_bed: Make) -> N
     assert bed.pods() == {}
 
 
-def test_two_federations_share_a_namespace_and_one_runs_what_its_image_holds(cluster_bed: Make, tmp_path: Path) -> None:
+def test_two_federations_share_a_namespace_and_one_runs_what_its_image_holds(
+    cluster_bed: Make, baking: Baking, tmp_path: Path
+) -> None:
     bed = cluster_bed("slow")
     bed.write("1.41.0")
     image = "registry.example/slow:baked"
-    bed.cluster.offer(app_image("1.41.0", [], image, app=bed.folder, target="/app"))
+    baking.bake(bed.folder, image, "1.41.0")
     other = tmp_path / "elsewhere" / "federation.yaml"  # where no app is
     other.parent.mkdir()
     file = bed.folder / "federation.yaml"

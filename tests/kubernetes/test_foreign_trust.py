@@ -12,7 +12,6 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from cli.conftest import say  # noqa: F401 - a fixture
 from flowerbed.errors import TrustError
 from flowerbed.flower.releases import find
 from flowerbed.flower.values import Trusted
@@ -306,7 +305,7 @@ def test_why_it_is_not_issued(certificate: dict[str, Any] | None, requests: list
     assert issuing.why_not(certificate, requests) == why
 
 
-def test_rights_for_cert_manager_are_asked_for_only_with_it(say: Say, tmp_path: Path) -> None:  # noqa: F811
+def test_rights_for_cert_manager_are_asked_for_only_with_it(say: Say, tmp_path: Path) -> None:
     groups = {}
     for tls in (SECRET, CERT_MANAGER):
         file = tmp_path / "federation.yaml"
@@ -411,7 +410,7 @@ def test_names_outside_have_to_be_in_it() -> None:
     assert read(Namespace(names=("demo-superlink", "127.0.0.1", "*.example.org")), wanted)
 
 
-def test_on_this_machine_they_are_refused(say: Say, tmp_path: Path) -> None:  # noqa: F811
+def test_on_this_machine_they_are_refused(say: Say, tmp_path: Path) -> None:
     from flowerbed import templates
 
     templates.write("sklearn", tmp_path / "app", "app", None)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from cli.conftest import say  # noqa: F401 - a fixture
 from flowerbed.errors import SpecError
 from flowerbed.flower.releases import find
 from flowerbed.kubernetes.manifests.images import image_problems
@@ -108,7 +107,7 @@ def test_every_image_without_a_digest_is_named() -> None:
     assert one.path == ("spec", "images", "digests", "supernode")
 
 
-def test_what_is_not_pinned_is_neither_rendered_nor_brought_up(tmp_path: Path, say: Say) -> None:  # noqa: F811
+def test_what_is_not_pinned_is_neither_rendered_nor_brought_up(tmp_path: Path, say: Say) -> None:
     file = tmp_path / "federation.yaml"
     file.write_text(PINNED, encoding="utf-8")
     status, said = say("render", "--file", str(file))
@@ -127,7 +126,7 @@ def test_what_is_not_pinned_is_neither_rendered_nor_brought_up(tmp_path: Path, s
     }
 
 
-def test_a_chart_of_pinned_images_takes_no_others(tmp_path: Path, say: Say) -> None:  # noqa: F811
+def test_a_chart_of_pinned_images_takes_no_others(tmp_path: Path, say: Say) -> None:
     file = tmp_path / "federation.yaml"
     found = {}
     for name, text in {"pinned": WITH_DIGESTS, "any": SMALL.replace("LAYOUT", "Colocated")}.items():

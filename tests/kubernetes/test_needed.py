@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import yaml
 
-from cli.conftest import say  # noqa: F401 - a fixture
 from flowerbed.flower.releases import find
 from flowerbed.kubernetes import trusting
 from flowerbed.kubernetes.manifests import names
@@ -96,7 +95,7 @@ def test_each_that_is_flowerbeds_is_made_so(mode: str, flower: str) -> None:
 
 
 @every_mode
-def test_no_secret_is_rendered_and_skeletons_hold_no_value(mode: str, tmp_path: Path, say: Say) -> None:  # noqa: F811
+def test_no_secret_is_rendered_and_skeletons_hold_no_value(mode: str, tmp_path: Path, say: Say) -> None:
     file = tmp_path / "federation.yaml"
     file.write_text(text(mode).replace("LAYOUT", "Colocated"), encoding="utf-8")
     for more in ((), ("--secrets", "ExternalSecret"), ("--secrets", "SealedSecret")):
@@ -124,7 +123,7 @@ def test_no_secret_is_rendered_and_skeletons_hold_no_value(mode: str, tmp_path: 
 
 
 @pytest.mark.parametrize("form", ["stream", "kustomize", "helm"])
-def test_a_folder_has_a_page_of_them(form: str, tmp_path: Path, say: Say) -> None:  # noqa: F811
+def test_a_folder_has_a_page_of_them(form: str, tmp_path: Path, say: Say) -> None:
     file = tmp_path / "federation.yaml"
     file.write_text(text("Auto").replace("LAYOUT", "Colocated"), encoding="utf-8")
     arguments = ("--file", str(file), "--format", form, "--output", str(tmp_path / "out"))
@@ -146,7 +145,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_files_are_what_up_would_make_and_stay(tmp_path: Path, say: Say) -> None:  # noqa: F811
+def test_files_are_what_up_would_make_and_stay(tmp_path: Path, say: Say) -> None:
     file, folder = tmp_path / "federation.yaml", tmp_path / "there" / "trust"
     file.write_text(text("Auto").replace("LAYOUT", "Colocated"), encoding="utf-8")
     status, said = say("trust", "make", "--file", str(file), "--output", str(folder))

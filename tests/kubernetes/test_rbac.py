@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import yaml
 
-from cli.conftest import say  # noqa: F401 - a fixture
 from flowerbed.flower.releases import find
 from flowerbed.kubernetes import permissions
 from flowerbed.kubernetes.applying import KINDS
@@ -35,7 +34,7 @@ def file(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_two_roles_in_the_files_namespace(say: Say, file: str) -> None:  # noqa: F811
+def test_two_roles_in_the_files_namespace(say: Say, file: str) -> None:
     up, run = printed(say("rbac", "--file", file))
     assert [up["kind"], run["kind"]] == ["Role", "Role"]
     assert up["metadata"] == {"name": "flowerbed", "namespace": "research"}
@@ -45,7 +44,7 @@ def test_two_roles_in_the_files_namespace(say: Say, file: str) -> None:  # noqa:
     assert printed(say("rbac", "--file", file, "--for", "run")) == [run]
 
 
-def test_without_a_namespace_they_are_for_whichever_they_are_applied_to(say: Say, tmp_path: Path) -> None:  # noqa: F811
+def test_without_a_namespace_they_are_for_whichever_they_are_applied_to(say: Say, tmp_path: Path) -> None:
     path = tmp_path / "federation.yaml"
     path.write_text(SMALL.replace("LAYOUT", "Colocated"), encoding="utf-8")
     assert {"namespace" in item["metadata"] for item in printed(say("rbac", "--file", str(path)))} == {False}
@@ -63,7 +62,7 @@ def test_without_a_namespace_they_are_for_whichever_they_are_applied_to(say: Say
         ("user:system:serviceaccount:ci:runner", {"kind": "ServiceAccount", "name": "runner", "namespace": "ci"}),
     ],
 )
-def test_a_binding(say: Say, word: str, subject: dict[str, str]) -> None:  # noqa: F811
+def test_a_binding(say: Say, word: str, subject: dict[str, str]) -> None:
     role, binding = printed(say("rbac", "--namespace", "lab", "--for", "run", "--bind", word))
     assert binding == {
         "apiVersion": f"{RBAC}/v1",
@@ -75,27 +74,27 @@ def test_a_binding(say: Say, word: str, subject: dict[str, str]) -> None:  # noq
     assert role["metadata"] == binding["metadata"]
 
 
-def test_one_binding_for_several(say: Say) -> None:  # noqa: F811
+def test_one_binding_for_several(say: Say) -> None:
     _, binding = printed(say("rbac", "--namespace", "lab", "--for", "up", "--bind", "user:ann", "--bind", "group:ops"))
     assert [one["name"] for one in binding["subjects"]] == ["ann", "ops"]
 
 
 @pytest.mark.parametrize("word", ["ann", "user:", "serviceaccount:runner", "serviceaccount:a:b:c", "team:x", ""])
-def test_who_is_nobody(say: Say, word: str) -> None:  # noqa: F811
+def test_who_is_nobody(say: Say, word: str) -> None:
     status, said = say("rbac", "--namespace", "lab", "--for", "up", f"--bind={word}")
     assert status == 2
     assert "names nobody" in said
     assert "user:NAME, group:NAME or serviceaccount:NAMESPACE:NAME" in said
 
 
-def test_other_mistakes(say: Say) -> None:  # noqa: F811
+def test_other_mistakes(say: Say) -> None:
     status, said = say("rbac", "--namespace", "lab", "--bind", "user:ann")
     assert (status, "--for up, or --for run" in said) == (2, True)
     status, said = say("rbac", "--namespace", "My Lab")
     assert (status, "is not a namespace" in said) == (2, True)
 
 
-def test_json_has_an_object_on_each_line(say: Say) -> None:  # noqa: F811
+def test_json_has_an_object_on_each_line(say: Say) -> None:
     _, said = say("rbac", "--namespace", "lab", "--json")
     lines = [json.loads(line) for line in said.splitlines()]
     assert [(line["type"], line["kind"], line["name"]) for line in lines] == [

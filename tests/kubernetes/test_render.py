@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import yaml
 
-from cli.conftest import say  # noqa: F401 - a fixture
 from flowerbed.kubernetes.packaging.folder import MARKER
 from kubernetes.federations import FULL, SMALL, Object, named
 
@@ -46,7 +45,7 @@ def stream(text: str) -> dict[str, Object]:
     return by_name(list(yaml.safe_load_all(text)))
 
 
-def test_quickstart_has_no_tls(file: Callable[..., Path], say: Say) -> None:  # noqa: F811
+def test_quickstart_has_no_tls(file: Callable[..., Path], say: Say) -> None:
     path = file(SMALL + "  security: {tls: {mode: Auto}}\n", "Quickstart")
     status, said = say("render", "--file", str(path))
     assert status == 2
@@ -82,7 +81,7 @@ def test_no_cluster_no_app_folder_and_no_client_is_needed(file: Callable[..., Pa
     assert next(iter(stream(done.stdout))) == "ConfigMap/demo-programs"
 
 
-def test_json_has_an_object_on_each_line(file: Callable[..., Path], say: Say) -> None:  # noqa: F811
+def test_json_has_an_object_on_each_line(file: Callable[..., Path], say: Say) -> None:
     path = file(FULL)
     _, plain = say("render", "--file", str(path))
     status, said = say("render", "--file", str(path), "--json")
@@ -94,13 +93,13 @@ def test_json_has_an_object_on_each_line(file: Callable[..., Path], say: Say) ->
     assert [f"{line['kind']}/{line['name']}" for line in lines] == list(stream(plain))
 
 
-def test_the_release_is_the_command_lines_or_the_files(file: Callable[..., Path], say: Say) -> None:  # noqa: F811
+def test_the_release_is_the_command_lines_or_the_files(file: Callable[..., Path], say: Say) -> None:
     path = file(SMALL.replace("spec:", 'spec:\n  flower: "1.40"'))
     assert "flwr/superlink:1.40.0" in say("render", "--file", str(path))[1]
     assert "flwr/superlink:1.22.0" in say("render", "--file", str(path), "--flower", "1.22")[1]
 
 
-def test_what_is_wrong_is_told_with_its_place(file: Callable[..., Path], tmp_path: Path, say: Say) -> None:  # noqa: F811
+def test_what_is_wrong_is_told_with_its_place(file: Callable[..., Path], tmp_path: Path, say: Say) -> None:
     path = file(SMALL.replace('  app: {image: "ghcr.io/example/app:1.0"}\n', ""))
     status, said = say("render", "--file", str(path))
     assert status == 2
@@ -119,7 +118,7 @@ def texts(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_second_time_changes_only_what_the_file_changes(file: Callable[..., Path], tmp_path: Path, say: Say) -> None:  # noqa: F811
+def test_a_second_time_changes_only_what_the_file_changes(file: Callable[..., Path], tmp_path: Path, say: Say) -> None:
     folder = tmp_path / "deploy" / "here"
 
     def render(text: str, *more: str) -> tuple[int, str]:
@@ -140,7 +139,7 @@ def test_a_second_time_changes_only_what_the_file_changes(file: Callable[..., Pa
 def test_what_is_no_longer_rendered_is_deleted_and_what_is_not_ours_stays(
     file: Callable[..., Path],
     tmp_path: Path,
-    say: Say,  # noqa: F811
+    say: Say,
 ) -> None:
     folder = tmp_path / "deploy"
     say("render", "--file", str(file(SMALL)), "--output", str(folder), "--format", "kustomize")
@@ -153,7 +152,7 @@ def test_what_is_no_longer_rendered_is_deleted_and_what_is_not_ours_stays(
     assert (folder / "notes.txt").read_text() == "mine"
 
 
-def test_a_file_that_was_changed_by_hand_is_not_lost(file: Callable[..., Path], tmp_path: Path, say: Say) -> None:  # noqa: F811
+def test_a_file_that_was_changed_by_hand_is_not_lost(file: Callable[..., Path], tmp_path: Path, say: Say) -> None:
     folder = tmp_path / "deploy"
     command = ("render", "--output", str(folder), "--format", "kustomize", "--file")
     say(*command, str(file(SMALL)))
@@ -172,7 +171,7 @@ def test_a_file_that_was_changed_by_hand_is_not_lost(file: Callable[..., Path], 
     assert not base.read_text().startswith("# mine\n")
 
 
-def test_somebody_elses_folder_is_not_written_into(file: Callable[..., Path], tmp_path: Path, say: Say) -> None:  # noqa: F811
+def test_somebody_elses_folder_is_not_written_into(file: Callable[..., Path], tmp_path: Path, say: Say) -> None:
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "manifests.yaml").write_text("precious")
@@ -195,7 +194,7 @@ class Killed(Exception):
 def test_a_render_that_was_killed_half_way_is_gone_on_with(
     file: Callable[..., Path],
     tmp_path: Path,
-    say: Say,  # noqa: F811
+    say: Say,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = tmp_path / "deploy"
@@ -231,7 +230,7 @@ def test_a_render_that_was_killed_half_way_is_gone_on_with(
         assert without_overlays(folder) == without_overlays(fresh)
 
 
-def test_the_list_of_files_is_one_that_sha256sum_reads(file: Callable[..., Path], tmp_path: Path, say: Say) -> None:  # noqa: F811
+def test_the_list_of_files_is_one_that_sha256sum_reads(file: Callable[..., Path], tmp_path: Path, say: Say) -> None:
     folder = tmp_path / "chart"
     say("render", "--file", str(file(SMALL)), "--output", str(folder), "--format", "helm")
     done = subprocess.run(["sha256sum", "--check", MARKER], cwd=folder, capture_output=True, text=True, check=False)
@@ -243,7 +242,7 @@ def test_the_list_of_files_is_one_that_sha256sum_reads(file: Callable[..., Path]
 
 
 @LAYOUTS
-def test_the_base_is_the_stream(file: Callable[..., Path], tmp_path: Path, say: Say, layout: str) -> None:  # noqa: F811
+def test_the_base_is_the_stream(file: Callable[..., Path], tmp_path: Path, say: Say, layout: str) -> None:
     path = file(FULL, layout)
     _, plain = say("render", "--file", str(path))
     say("render", "--file", str(path), "--output", str(tmp_path / "k"), "--format", "kustomize")
@@ -290,7 +289,7 @@ def templated(answer: dict[str, Any]) -> dict[str, Object]:
 
 
 @pytest.fixture
-def chart(file: Callable[..., Path], tmp_path: Path, say: Say) -> Callable[[str], tuple[Path, dict[str, Object]]]:  # noqa: F811
+def chart(file: Callable[..., Path], tmp_path: Path, say: Say) -> Callable[[str], tuple[Path, dict[str, Object]]]:
     """Render the full federation as a chart and as a stream."""
 
     def render(layout: str) -> tuple[Path, dict[str, Object]]:

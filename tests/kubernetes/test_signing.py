@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from cli.conftest import say  # noqa: F401 - a fixture
 from cluster import registry as real
 from flowerbed.flower.releases import DEFAULT
 from flowerbed.kubernetes.manifests.images import PROXY_REPOSITORY, PROXY_TAG
@@ -59,7 +58,7 @@ spec:
     return file
 
 
-def test_nothing_is_applied_until_every_image_is_signed(place: Path, address: str, say: Say) -> None:  # noqa: F811
+def test_nothing_is_applied_until_every_image_is_signed(place: Path, address: str, say: Say) -> None:
     mine, other = key(), key()
     (place / "mine.pub").write_bytes(public(mine))
     (place / "other.pub").write_bytes(public(other))
@@ -114,7 +113,7 @@ def test_what_was_verified_is_what_is_run(place: Path, address: str) -> None:
     assert images == {f"{address}/{name}:{tag}@{digests[name]}" for name, tag in tags.items()}
 
 
-def test_a_key_that_is_none_is_told(place: Path, say: Say) -> None:  # noqa: F811
+def test_a_key_that_is_none_is_told(place: Path, say: Say) -> None:
     file = write(place, "127.0.0.1:1", ":1", "mine.pub")
     status, said = say("up", "--file", str(file), "--on", "kubernetes")
     assert (status, "mine.pub: the key cannot be read" in said) == (1, True)
@@ -126,7 +125,7 @@ def test_a_key_that_is_none_is_told(place: Path, say: Say) -> None:  # noqa: F81
 # Policies.
 
 
-def policy_of(place: Path, say: Say, who: str) -> dict[str, Any]:  # noqa: F811
+def policy_of(place: Path, say: Say, who: str) -> dict[str, Any]:
     (place / "mine.pub").write_bytes(public(key()))
     file = write(place, "registry.example.org", ":1", "mine.pub")
     status, said = say("render", "--file", str(file), "--policy", who)
@@ -136,7 +135,7 @@ def policy_of(place: Path, say: Say, who: str) -> dict[str, Any]:  # noqa: F811
     return made
 
 
-def test_a_policy_for_kyverno(place: Path, say: Say) -> None:  # noqa: F811
+def test_a_policy_for_kyverno(place: Path, say: Say) -> None:
     made = policy_of(place, say, "Kyverno")
     assert (made["apiVersion"], made["kind"], made["metadata"]["namespace"]) == ("kyverno.io/v1", "Policy", "research")
     (rule,) = made["spec"]["rules"]
@@ -148,7 +147,7 @@ def test_a_policy_for_kyverno(place: Path, say: Say) -> None:  # noqa: F811
     assert [entry["keys"]["publicKeys"] for entry in attestor["entries"]] == [(place / "mine.pub").read_text()]
 
 
-def test_a_policy_for_the_policy_controller(place: Path, say: Say) -> None:  # noqa: F811
+def test_a_policy_for_the_policy_controller(place: Path, say: Say) -> None:
     made = policy_of(place, say, "PolicyController")
     assert (made["apiVersion"], made["kind"]) == ("policy.sigstore.dev/v1beta1", "ClusterImagePolicy")
     assert "namespace" not in made["metadata"]
@@ -163,7 +162,7 @@ def test_a_policy_for_the_policy_controller(place: Path, say: Say) -> None:  # n
     assert [one["key"]["data"] for one in made["spec"]["authorities"]] == [(place / "mine.pub").read_text()]
 
 
-def test_a_policy_needs_keys(place: Path, say: Say) -> None:  # noqa: F811
+def test_a_policy_needs_keys(place: Path, say: Say) -> None:
     file = write(place, "registry.example.org", ":1", "mine.pub")
     file.write_text(file.read_text().replace("signatures: {keys: [mine.pub]}", "images: Any"))
     status, said = say("render", "--file", str(file), "--policy", "Kyverno")
@@ -171,7 +170,7 @@ def test_a_policy_needs_keys(place: Path, say: Say) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("who", ["Kyverno", "PolicyController"])
-def test_a_chart_has_the_policy_too(place: Path, say: Say, who: str) -> None:  # noqa: F811
+def test_a_chart_has_the_policy_too(place: Path, say: Say, who: str) -> None:
     (place / "mine.pub").write_bytes(public(key()))
     file = write(place, "registry.example.org", ":1", "mine.pub")
     folder = place / "chart"

@@ -8,6 +8,7 @@ As in test_load, a caret marks the place that a problem points to.
 from __future__ import annotations
 
 import contextlib
+import json
 from decimal import Decimal
 
 import pytest
@@ -97,6 +98,7 @@ def test_what_is_said_is_kept() -> None:
         (POOL + "security: {nodeAuth: ^1}", "spec.security.nodeAuth: wanted true or false, found the number 1"),
         (POOL + "app: {image: ^Example/App}", 'spec.app.image: "Example/App" is not an image\'s name (for example "ghcr.io/example/app:1.0" or "ghcr.io/example/app@sha256:…")'),
         (POOL + 'app: {image: ^""}', "spec.app.image: is empty"),
+        (POOL + "app: {build: {aptPackages: [g++, ^'libc6:amd64']}}", 'spec.app.build.aptPackages[1]: "libc6:amd64" is not a Debian package\'s name (for example "libgomp1", or "libgomp1=12.2.0-14")'),
         (POOL + "app: {imagePullPolicy: ^Allways}", 'spec.app.imagePullPolicy: wanted Always, IfNotPresent or Never, found "Allways" (write Always)'),
         (POOL + "app: {imagePullSecrets: [^registry]}", 'spec.app.imagePullSecrets[0]: wanted a mapping, found "registry"'),
         (POOL + "app: {imagePullSecrets: ^registry}", 'spec.app.imagePullSecrets: wanted a list, found "registry"'),
@@ -180,6 +182,15 @@ def test_a_fault_and_its_words(spec: str, problem: str) -> None:
     with pytest.raises(SpecError) as caught:
         parse(before + after, "f")
     assert str(caught.value).splitlines() == [f"f:{line}:{column}: {problem}"]
+
+
+def test_packages_of_debian_have_the_names_that_its_policy_gives_them() -> None:
+    kept = ("g++", "libgomp1", "libstdc++6=12.2.0-14+deb12u1", "0ad", "python3.11", "git=1:2.39.5-0~deb12u2")
+    assert read(POOL + f"app: {{build: {{aptPackages: {json.dumps(kept)}}}}}").spec.app.build.apt_packages == kept
+    # A hyphen last would have apt-get remove it; the rest is an option, a command, or no name.
+    for name in ("libc6-", "-y", "a", "Git", "git;true", "git =1", "git=", "git=$(x)", "git=~1", "g++\n"):
+        with pytest.raises(SpecError, match="is not a Debian package's name"):
+            read(POOL + f"app: {{build: {{aptPackages: {json.dumps([name])}}}}}")
 
 
 def test_labels_of_ours_are_not_the_files() -> None:

@@ -158,7 +158,7 @@ def test_what_to_write_is_said_when_version_and_kind_are_missing() -> None:
     [
         ("supernodes: [{name: a, ^node_config: {}}]", 'spec.supernodes[0].node_config: no such key (did you mean "nodeConfig"?)'),
         ("supernodes: [{name: a}]\n  ^replicas: 2", "spec.replicas: no such key (it belongs into spec.supernodes[])"),
-        ("supernodes: [{name: a}]\n  app: {^zzz: 1}", "spec.app.zzz: no such key (there is path, image, imagePullPolicy, imagePullSecrets)"),
+        ("supernodes: [{name: a}]\n  app: {^zzz: 1}", "spec.app.zzz: no such key (there is path, image, build, imagePullPolicy, imagePullSecrets)"),
         ("supernodes: ^[]", "spec.supernodes: wanted at least one, found none"),
         ("supernodes: ^{name: a}", "spec.supernodes: wanted a list, found a mapping"),
         ("supernodes: [^a]", 'spec.supernodes[0]: wanted a mapping, found "a"'),

@@ -28,6 +28,7 @@ COMMANDS = {
     "doctor": ("doctor:doctor", "Say what is wrong and the next command to type."),
     "render": ("render:render", "Print the Kubernetes manifests of a federation, or write them as files."),
     "audit": ("audit:audit", "Say what can be said against a federation, in its file or in a cluster."),
+    "build": ("build:build", "Bake a Flower App into an image."),
     "lock": ("lock:lock", "Write what the images' names stand for into federation.lock."),
     "rbac": ("rbac:rbac", "Print the Roles that users need in a cluster."),
     "schema": ("schema:schema", "Print the JSON Schema of federation.yaml, for editors."),

@@ -73,7 +73,7 @@ def render(
     files = _files(found, made, format, str(row.release))
     if referred:
         files[PAGE] = page(referred, found.name)
-    changed = folder.write(output, files, only_once=lambda path: path.startswith(kustomize.OVERLAYS))
+    changed = folder.FOLDER.write(output, files, only_once=lambda path: path.startswith(kustomize.OVERLAYS))
     for path in changed:
         out.data("file", {"path": str(path)})
     out.say(f"{output}: {len(files)} files, {len(changed)} changed" if changed else f"{output}: nothing changed")

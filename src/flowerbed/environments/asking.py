@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flowerbed.environments import requirements as reading
+from flowerbed.environments.app_lock import APP_LOCK, AppLock, Asked, app_lock_at
 from flowerbed.environments.cache import Progress, cache_root, silent, writable
 from flowerbed.environments.model import EnvironmentRequest
 from flowerbed.environments.python import Interpreter, allows
@@ -48,25 +49,14 @@ def request(
     if app is None:
         return EnvironmentRequest(release, python, launchers=scripts)
     app = app.resolve()
-    file, pyproject = app / "pyproject.toml", _pyproject(app)
-    uv_toml = app / "uv.toml"
-    own = _toml(uv_toml) if uv_toml.is_file() else None
-    project = pyproject.get("project")
-    requires = str(project.get("requires-python", "")) if isinstance(project, dict) else ""
-    if not allows(requires, python.version):
+    asked = read_asked(app, release=release, python=python, progress=progress)
+    if not allows(asked.requires_python, python.version):
         raise AppError(
-            f"the app needs Python {requires}, and this is Python {python.version}",
-            where=str(file),
+            f"the app needs Python {asked.requires_python}, and this is Python {python.version}",
+            where=asked.where,
             hint="Choose another Python with spec.python.",
         )
-    dependencies = _dependencies(app, pyproject, python, progress)
-    wanted = reading.wanted(
-        dependencies,
-        release=release,
-        where=str(file),
-        markers=python.markers(),
-        settings=reading.uv_settings(pyproject, own),
-    )
+    wanted = asked.wanted
     paths = {name: local_dependency(app, path, name) for name, path in sorted(wanted.paths.items())}
     return EnvironmentRequest(
         release=release,
@@ -76,8 +66,51 @@ def request(
         paths=paths,
         digests={name: project_digest(path) for name, path in paths.items()},
         launchers=scripts,
-        where=str(file),
+        where=asked.where,
+        lock=_lock(app, asked, python, progress),
     )
+
+
+def read_asked(app: Path, *, release: str, python: Interpreter, progress: Progress = silent) -> Asked:
+    """Read what an app asks for; its build back end is asked where only that knows.
+
+    Raises
+    ------
+    AppError
+        If the app's pyproject.toml cannot be read, or its back end fails.
+    ReleaseError
+        If the app's requirement of flwr excludes the release.
+    """
+    app = app.resolve()
+    file, pyproject = app / "pyproject.toml", _pyproject(app)
+    uv_toml = app / "uv.toml"
+    own = _toml(uv_toml) if uv_toml.is_file() else None
+    project = pyproject.get("project")
+    wanted = reading.wanted(
+        _dependencies(app, pyproject, python, progress),
+        release=release,
+        where=str(file),
+        markers=python.markers(),
+        settings=reading.uv_settings(pyproject, own),
+    )
+    requires = str(project.get("requires-python", "")) if isinstance(project, dict) else ""
+    return Asked(release, requires, wanted, str(file))
+
+
+def _lock(app: Path, asked: Asked, python: Interpreter, progress: Progress) -> AppLock | None:
+    """Return the lock beside an app, where it is of what the app asks for."""
+    lock = app_lock_at(app)
+    if lock is None:
+        return None
+    if lock.flower != asked.release:
+        progress(f"{APP_LOCK} is of Flower {lock.flower}: Flower {asked.release} is solved without it")
+    elif not asked.is_answered_by(lock):
+        progress(f"{APP_LOCK} is not of what the app asks for now: solved without it; `flowerbed build` writes it anew")
+    elif not allows(f">={lock.python}", python.version):
+        progress(f"{APP_LOCK} is for Python {lock.python} and newer: solved without it")
+    else:
+        return lock
+    return None
 
 
 def dependencies(app: Path, *, python: Interpreter, progress: Progress = silent) -> list[str]:

@@ -12,11 +12,14 @@ from packaging.utils import canonicalize_name
 
 from flowerbed.environments.cache import Progress, write_durably
 from flowerbed.environments.model import FORMAT, IN_USE, LAST_USED, MANIFEST, EnvironmentRequest
+from flowerbed.environments.requirements import places
 from flowerbed.environments.solving import LOCK, solve, write_project
 from flowerbed.environments.sources import copy_project
 from flowerbed.environments.uv import run, uv
 from flowerbed.environments.uv_errors import explain
 from flowerbed.errors import EnvironmentFailed
+
+LOCKED = "requirements.txt"
 
 _INSTALLED = (
     "import importlib.metadata as m,json;"
@@ -88,18 +91,21 @@ def build(wanted: EnvironmentRequest, folder: Path, progress: Progress) -> None:
         raise explain(lines, doing=doing, where=str(wanted.python.path))
     (folder / "uv.toml").unlink()
 
-    progress(f"preparing Flower {wanted.release} on Python {wanted.python.version}: solving ({needs})")
+    way = "solving" if wanted.lock is None else "from app.lock"
+    progress(f"preparing Flower {wanted.release} on Python {wanted.python.version}: {way} ({needs})")
     paths = {name: _own_copy(path, project / "local" / name) for name, path in wanted.paths.items()}
-    write_project(project, [*wanted.requirements, f"flwr=={wanted.release}"], wanted.settings, paths)
-    solved = solve(project, python, doing=doing, where=wanted.where, progress=progress)
-    _check_release(wanted, solved.get("flwr"), "the solve gave")
-
-    progress(f"installing {len(solved)} packages")
-    code, _, lines = uv(
-        *("pip", "install", "--preview-features", "pylock", "--python", str(python), "-r", LOCK),
-        cwd=project,
-        progress=progress,
-    )
+    if wanted.lock is None:
+        write_project(project, [*wanted.requirements, f"flwr=={wanted.release}"], wanted.settings, paths)
+        solved = solve(project, python, doing=doing, where=wanted.where, progress=progress)
+        _check_release(wanted, solved.get("flwr"), "the solve gave")
+        progress(f"installing {len(solved)} packages")
+        what = ("--preview-features", "pylock", "-r", LOCK)
+    else:
+        write_project(project, [], places(wanted.settings), {})
+        text = "".join(f"{package.requirement}\n" for package in wanted.lock.packages)
+        (project / LOCKED).write_text(text, encoding="utf-8")
+        what = ("--require-hashes", "--no-deps", "-r", LOCKED)
+    code, _, lines = uv("pip", "install", "--python", str(python), *what, cwd=project, progress=progress)
     if code != 0:
         raise explain(lines, doing=doing, where=wanted.where)
     packages = _installed(python, folder)

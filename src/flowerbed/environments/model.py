@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the supervisor, which has to stay small, only holds environments
+    from flowerbed.environments.app_lock import AppLock
     from flowerbed.environments.python import Interpreter
 
 FORMAT = 1
@@ -44,6 +45,8 @@ class EnvironmentRequest:
         Name of a program → the Python script that stands for it.
     where : str or None
         The app's pyproject.toml, for messages.
+    lock : AppLock or None
+        Which packages that comes to; solved when it is built without one.
     """
 
     release: str
@@ -54,6 +57,7 @@ class EnvironmentRequest:
     digests: Mapping[str, str] = field(default_factory=dict)
     launchers: Mapping[str, str] = field(default_factory=dict)
     where: str | None = None
+    lock: AppLock | None = None
 
     def asked(self) -> dict[str, Any]:
         """Return all that makes this environment another one; where things lie does not."""
@@ -70,6 +74,7 @@ class EnvironmentRequest:
             "settings": dict(self.settings),
             "local": dict(self.digests),
             "launchers": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in self.launchers.items()},
+            **({} if self.lock is None else {"lock": self.lock.digest}),
         }
 
     @property

@@ -51,6 +51,13 @@ _UV_SETTINGS = {
 }
 
 
+_UV_PLACES = {
+    # Those of them that say where packages come from; the others are for solving, and what is locked is solved.
+    *("extra-index-url", "find-links", "index", "index-strategy", "index-url", "keyring-provider", "no-index"),
+    "sources",
+}
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What an app wants, apart from flwr.
@@ -102,6 +109,11 @@ def uv_settings(pyproject: Mapping[str, Any], uv_toml: Mapping[str, Any] | None 
     own = _table(_table(pyproject.get("tool")).get("uv"))
     chosen = dict(own) if uv_toml is None else {**uv_toml, "sources": own.get("sources", {})}
     return {name: value for name, value in sorted(chosen.items()) if name in _UV_SETTINGS and value not in ({}, [])}
+
+
+def places(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of an app's settings for uv that say where packages come from."""
+    return {name: value for name, value in settings.items() if name in _UV_PLACES}
 
 
 def wanted(

@@ -10,6 +10,7 @@ from typing import Any
 from flowerbed.environments.model import Environment
 from flowerbed.errors import AppError
 from flowerbed.flower import inside
+from flowerbed.flower.checked import explain
 from flowerbed.local.plan import common_environment
 from flowerbed.local.source import Progress, Source, content_hash, staged
 
@@ -30,7 +31,7 @@ def check(source: Source, environment: Environment, progress: Progress) -> None:
         if passed.exists() and passed.read_text(encoding="utf-8") == key:
             return
         progress("checking that the ServerApp and the ClientApp can be imported")
-        _explain(_run_check(app, source, environment), source)
+        explain(_run_check(app, source, environment), str(source.app))
     passed.write_text(key, encoding="utf-8")
 
 
@@ -63,18 +64,3 @@ def _run_check(app: Path, source: Source, environment: Environment) -> dict[str,
             hint="\n".join(done.stderr.splitlines()[-20:]) or None,
         ) from None
     return answer
-
-
-def _explain(answer: dict[str, Any], source: Source) -> None:
-    if answer["ok"]:
-        return
-    hint = None
-    if answer.get("missing_module"):
-        hint = (
-            f"Add the package with the module {answer['missing_module']!r} to the app's dependencies in pyproject.toml."
-        )
-    traceback = str(answer.get("traceback") or "").rstrip()
-    names = {"serverapp": "the ServerApp cannot be imported", "clientapp": "the ClientApp cannot be imported"}
-    what = names.get(answer["stage"], "no FAB can be built from the app")
-    message = f"{what}: {answer['message']}" + (f"\n{traceback}" if traceback else "")
-    raise AppError(message, where=str(source.app), hint=hint)

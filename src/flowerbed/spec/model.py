@@ -30,6 +30,7 @@ from flowerbed.spec.scheduling import Gpus, Placement, SpreadConstraint
 from flowerbed.spec.section import Section
 from flowerbed.spec.tls import Tls, TlsMode
 from flowerbed.spec.values import (
+    AptPackage,
     Duration,
     Environment,
     FlowerRelease,
@@ -37,6 +38,7 @@ from flowerbed.spec.values import (
     Namespace,
     NodeConfig,
     ObjectLabels,
+    PackageName,
     PoolName,
     PortNumber,
     PythonMinor,
@@ -76,6 +78,19 @@ class Metadata(Section):
     """Labels for everything that is made from this file."""
 
 
+class AppBuild(Section):
+    """How `flowerbed build` makes the app's image."""
+
+    base: ImageReference | None = None
+    """The image that it is built on, with Flower of the federation's release. Default: flwr/superexec of it."""
+
+    provided_by_base: Annotated[tuple[PackageName, ...], Field(strict=False)] = ()
+    """Python packages that the base brings, such as a torch of its own: they are not installed again."""
+
+    apt_packages: Annotated[tuple[AptPackage, ...], Field(strict=False)] = ()
+    """Debian packages to install, such as libgomp1 or libgomp1=12.2.0-14. A container engine is needed for that."""
+
+
 class App(Section):
     """The Flower App that the federation runs."""
 
@@ -84,6 +99,9 @@ class App(Section):
 
     image: ImageReference | None = None
     """The container image with the app's dependencies and Flower's programs; Kubernetes only."""
+
+    build: AppBuild = AppBuild()
+    """How `flowerbed build` makes that image."""
 
     image_pull_policy: Annotated[PullPolicy, Field(strict=False)] | None = None
     """When the image is pulled; Kubernetes only. Default: Kubernetes' own."""

@@ -27,6 +27,11 @@ START = _HERE / "start.py"
 """Starts the SuperNode of a kit, at a site."""
 
 
+def checking() -> tuple[Path, ...]:
+    """Return the files of the check of an app, its main module first: it can be sent to where it shall run."""
+    return (CHECK, _HERE / "inside_fab.py")
+
+
 def control_client() -> tuple[Path, ...]:
     """Return the control client's files, its main module first: they can be sent to where it shall run."""
     return (CLIENT, _HERE / "inside_control.py", _HERE / "inside_fab.py")
