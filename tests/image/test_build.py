@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,9 +15,11 @@ from typing import Any
 import pytest
 
 from cluster.registry import serving
+from federation.beds import FLOWERBED
 from flowerbed.image.layers import ZSTD, opened
 from flowerbed.registry.client import Registries
 from flowerbed.spec.lock import read_lock
+from free_ports import free_port
 from image.made import FOREIGN, SITE, distribution, push_base, system
 
 Say = Callable[..., tuple[int, str]]
@@ -63,6 +68,11 @@ class Place:
             found = registries.manifest(f"{self.address}/{repository}:x", reference)
         assert found is not None
         return found
+
+    def has(self, repository: str) -> bool:
+        """Tell whether there is an image at all."""
+        with closing(Registries()) as registries:
+            return registries.manifest(f"{self.address}/{repository}:1", "1") is not None
 
     def layer(self, repository: str, descriptor: dict[str, Any]) -> dict[str, bytes]:
         with closing(Registries()) as registries:
@@ -291,6 +301,53 @@ def test_a_package_without_a_wheel_is_refused_before_anything_is_pushed(place: P
     said = refused(say, place, "--push")
     assert "docopt" in said
     assert "wheel" in said
+
+
+def test_a_package_that_is_not_what_was_locked_is_not_installed(place: Place, say: Say) -> None:
+    place.base()
+    build(say, place)
+    lock = place.app / "app.lock"
+    text = lock.read_text()
+    start = text.index('name = "tqdm"')
+    lock.write_text(text[:start] + re.sub(r"sha256:[0-9a-f]{64}", f"sha256:{'0' * 64}", text[start:]))
+    assert "hash mismatch" in refused(say, place, "--push")
+    assert not place.has("team/tiny")
+
+
+def test_no_way_to_the_index_is_told(place: Place, say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.base()
+    build(say, place)
+    monkeypatch.setenv("FLOWERBED_CACHE_DIR", str(place.folder / "another"))
+    monkeypatch.setenv("UV_CACHE_DIR", str(place.folder / "empty"))
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    for name in ("UV_INDEX_URL", "UV_DEFAULT_INDEX"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}/simple")
+    said = refused(say, place, "--push", "--locked")
+    assert "there is no network, or the place where the packages come from does not answer" in said
+    assert not place.has("team/tiny")
+
+
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode != 0, reason="no namespaces here"
+)
+def test_a_full_disk_is_told_and_leaves_nothing_that_would_be_used(place: Place) -> None:
+    place.base()
+    cache = place.folder / "small"
+    cache.mkdir()
+    script = 'mount -t tmpfs -o size=256k none "$0" && { "$@"; status=$?; ls -R "$0" >&2; exit $status; }'
+    command = [*FLOWERBED, "build", str(place.app), "--platform", f"linux/{FOREIGN}", "--push"]
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script, str(cache), *command],
+        env={**os.environ, "FLOWERBED_CACHE_DIR": str(cache)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "no space left" in done.stderr.lower()
+    assert "Traceback" not in done.stderr
+    assert "layer.json" not in done.stderr
+    assert not place.has("team/tiny")
 
 
 def test_a_secret_in_the_folder_is_refused(place: Place, say: Say) -> None:

@@ -97,27 +97,43 @@ def build(
     row = choose_release(source, flower)
     name = _name(source, tag, needed=push)
     own = source.federation.spec.app.build
+    start = base or own.base or images.superexec(source.federation.spec, row)
     options = Options(tuple(sorted(row.pythons)), own.apt_packages, compiler)
-    if containerfile is not None:
-        recipe = _recipe(out, source, row, locked=locked, upgrade=upgrade)
-        return build_by_recipe.write(out, recipe, base or _base(source, row), containerfile, options)
     platforms = [_platform(text) for text in platform or [f"linux/{trying.here()}"]]
     if engine is not None:
         check_engine(engine)
-        recipe = _recipe(out, source, row, locked=locked, upgrade=upgrade)
-        start = base or _base(source, row)
+    elif containerfile is None:
+        building.check_without_engine(own.apt_packages)
+    recipe = _recipe(out, source, row, locked=locked, upgrade=upgrade)
+    if containerfile is not None:
+        return build_by_recipe.write(out, recipe, start, containerfile, options)
+    if engine is not None:
         digest = build_by_recipe.build(out, engine, recipe, start, platforms[0], name, options, push=push, sign=sign)
-        if digest and source.loaded is not None and flower is None and name == source.federation.spec.app.image:
-            _lock_image(source, row, name, digest)
-        return 0
-    building.check_without_engine(own.apt_packages)
+    else:
+        digest = _build(out, recipe, start, platforms, name, output, push=push, sign=sign)
+    if digest and source.loaded is not None and flower is None and name == source.federation.spec.app.image:
+        _lock_image(source, row, name, digest)
+    return 0
+
+
+def _build(
+    out: Output,
+    recipe: Recipe,
+    start: str,
+    platforms: list[Platform],
+    name: str,
+    output: Path | None,
+    *,
+    push: bool,
+    sign: str | None,
+) -> str:
+    """Build an image without an engine; return its digest if it was pushed."""
     with closing(Registries()) as registries, out.working("building"):
-        recipe = _recipe(out, source, row, locked=locked, upgrade=upgrade)
-        found = bases.find(registries, base or _base(source, row), platforms, out.step)
+        found = bases.find(registries, start, platforms, out.step)
         built = [building.build(registries, recipe, one, progress=out.step) for one in found]
         for one in built:
-            if one.tried:
-                out.say(f"The image for {one.base.platform} was not tried: {one.tried}.")
+            if one.untried:
+                out.say(f"The image for {one.base.platform} was not tried: {one.untried}.")
         root = building.root_document(built)
         if output is not None:
             sharing.save(registries, name, built, output, out.step)
@@ -125,8 +141,6 @@ def build(
         attached = sharing.describe(registries, name, recipe, built) if push else []
         if sign is not None:
             signing.sign(name, root.digest, sign, os.environ, out.step)
-    if pushed is not None and source.loaded is not None and flower is None and name == source.federation.spec.app.image:
-        _lock_image(source, row, name, pushed.digest)
     out.data(
         "built",
         {
@@ -135,7 +149,7 @@ def build(
             "base": found[0].name,
             "base_digest": found[0].digest,
             "packages": [f"{one.name}=={one.version}" for one in built[0].packages],
-            "tried": all(not one.tried for one in built),
+            "tried": all(not one.untried for one in built),
             "pushed": pushed is not None,
             "pushed_bytes": pushed.size if pushed else 0,
             "engine": None,
@@ -146,11 +160,11 @@ def build(
     out.say(f"{name}@{root.digest}")
     if pushed is not None:
         out.say(f"Pushed: {pushed.size / 1e6:.2f} MB were new." if pushed.changed else "It was there already.")
-    elif output is not None:
-        out.say(f"It is in {output}.")
-    else:
+    elif output is None:
         out.say("It is made of what is in Flowerbed's cache now; --push pushes it, --output writes it into a file.")
-    return 0
+    if output is not None:
+        out.say(f"It is in {output}.")
+    return root.digest if push else ""
 
 
 def _check_ways(
@@ -195,10 +209,6 @@ def _recipe(out: Output, source: Source, row: Row, *, locked: bool, upgrade: boo
     if written:
         out.say(f"{source.app / APP_LOCK} is written. Commit it with the app.")
     return Recipe(source.app, source.manifest, asked, lock, source.federation.spec.app.build.provided_by_base)
-
-
-def _base(source: Source, row: Row) -> str:
-    return source.federation.spec.app.build.base or images.superexec(source.federation.spec, row)
 
 
 def _name(source: Source, tag: str | None, *, needed: bool) -> str:

@@ -45,7 +45,7 @@ class Built:
         ``sha256:…`` of the app's files in it.
     blobs : dict of str to Path
         Digest of each layer that was added → its file.
-    tried : str
+    untried : str
         Why it was not tried; empty if it was.
     """
 
@@ -55,7 +55,7 @@ class Built:
     packages: tuple[Package, ...]
     app_digest: str
     blobs: dict[str, Path]
-    tried: str = ""
+    untried: str = ""
 
 
 def bring_lock_up_to_date(

@@ -115,5 +115,5 @@ def push(
         packages=tuple(building.to_install(recipe, base)),
         app_digest=building.app_digest(recipe, base),
         blobs={},
-        tried=f"{made_by} built it",
+        untried=f"{made_by} built it",
     )
