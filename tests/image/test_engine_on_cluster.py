@@ -19,7 +19,7 @@ from cluster.registry import add_images, serving
 from flowerbed.image.layers import opened
 from flowerbed.registry.client import Registries
 from flowerbed.spec.lock import read_lock
-from image.test_build import PYPROJECT
+from image.beds import PYPROJECT
 
 Say = Callable[..., tuple[int, str]]
 

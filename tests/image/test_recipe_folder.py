@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cluster.registry import serving
-from image.test_build import RELEASE, Place, write_app
-
-Say = Callable[..., tuple[int, str]]
+from image.beds import RELEASE, Place, Say, write_app
 
 pytestmark = [pytest.mark.usefixtures("registry_here"), pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    monkeypatch.setenv("FLOWERBED_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    with serving(tmp_path / "images", tmp_path) as address:
-        place = Place(tmp_path, address)
-        (place.app / "tiny" / "start.sh").write_text("#!/bin/sh\n")
-        (place.app / "tiny" / "start.sh").chmod(0o700)
-        yield place
+def place(place: Place) -> Place:
+    """Give the same, with an app that has a program."""
+    (place.app / "tiny" / "start.sh").write_text("#!/bin/sh\n")
+    (place.app / "tiny" / "start.sh").chmod(0o700)
+    return place
 
 
 def recipe(say: Say, place: Place, folder: Path, *more: str) -> dict[str, Any]:
