@@ -52,6 +52,8 @@ def sign(name: str, digest: str, how: str, environment: Mapping[str, str], progr
     command = ["cosign", "sign", "--yes", "--recursive"]
     if how != KEYLESS:
         command += ["--key", how, "--tlog-upload=false"]
+        if _knows("--use-signing-config", environment):  # from cosign 2.6 on, which would ask for a log's address
+            command.append("--use-signing-config=false")
     if is_loopback(place.host):
         command += ["--allow-http-registry", "--allow-insecure-registry"]
     progress(f"signing {image}")
@@ -72,3 +74,20 @@ def sign(name: str, digest: str, how: str, environment: Mapping[str, str], progr
         raise ImageFailed(
             f"it was pushed, and cosign did not sign it: {said}", where=image, hint="The same command tries again."
         )
+
+
+def _knows(option: str, environment: Mapping[str, str]) -> bool:
+    """Tell whether this cosign has an option."""
+    try:
+        told = subprocess.run(
+            ["cosign", "sign", "--help"],
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return option in told.stdout
