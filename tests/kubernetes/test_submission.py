@@ -14,6 +14,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
 from flowerbed.errors import ClusterUnreachable
+from flowerbed.kubernetes.exec_stream import NOT_STARTED
 from flowerbed.kubernetes.submission import TRIES, Submission, another_flower, missing, pack
 
 IMAGE = {"flwr": "1.41.0", "scikit-learn": "1.5.2", "Numpy": "1.26.4", "typing_extensions": "4.12.2"}
@@ -105,6 +106,24 @@ class Flaky:
                 yield b"received"
 
         yield Stream()
+
+
+def test_a_program_that_could_not_be_started_is_started_again() -> None:
+    class Busy(Flaky):
+        @contextmanager
+        def stream(self, *arguments: object) -> Iterator[Any]:
+            busy, self.left = self.left, max(self.left - 1, 0)
+            kept, self.left = self.left, 0
+            with super().stream(*arguments) as stream:
+                stream.exit_code = NOT_STARTED if busy else 0
+                yield stream
+            self.left = kept
+
+    for busy, came in ((TRIES - 1, 0), (TRIES, NOT_STARTED)):
+        cluster: Any = Busy(busy)
+        submission = Submission(cluster, {"metadata": {"namespace": "ns"}}, lambda: "")
+        assert submission._executed("pod", ["receive"])[0].exit_code == came
+        assert len(cluster.sent) == TRIES
 
 
 def test_a_connection_that_breaks_off_is_made_again_with_all_of_it() -> None:

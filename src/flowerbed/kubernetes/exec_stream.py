@@ -20,6 +20,9 @@ CLOSE: Final = 255
 
 CHUNK_BYTES: Final = 64 * 2**10
 
+NOT_STARTED: Final = -1
+"""Instead of the exit status of a program that could not be started."""
+
 
 class ExecStream:
     """The streams of one program.
@@ -80,10 +83,10 @@ class ExecStream:
 
 
 def exit_code(status: dict[str, Any]) -> int:
-    """Return the exit status that a ``Status`` of the last channel tells; -1 if the program could not be started."""
+    """Return the exit status that a ``Status`` of the last channel tells, or `NOT_STARTED`."""
     if status.get("status") == "Success":
         return 0
     for cause in (status.get("details") or {}).get("causes") or []:
         if cause.get("reason") == "ExitCode":
             return int(cause.get("message") or 1)
-    return -1
+    return NOT_STARTED

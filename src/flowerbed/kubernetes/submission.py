@@ -20,7 +20,7 @@ from packaging.version import InvalidVersion, Version
 
 from flowerbed.errors import AppError, ClusterUnreachable, ControlError, FederationFailed
 from flowerbed.kubernetes.cluster import Cluster
-from flowerbed.kubernetes.exec_stream import ExecStream
+from flowerbed.kubernetes.exec_stream import NOT_STARTED, ExecStream
 from flowerbed.kubernetes.labels import VERSION
 from flowerbed.kubernetes.living import container_statuses, is_running, name
 from flowerbed.kubernetes.manifests.run_job import CONTAINER, INBOX, SUBMIT
@@ -150,13 +150,16 @@ class Submission:
 
         A connection that breaks off is made again, as either program may be run twice: proxies and load balancers
         before API servers close some, and a TLS connection that two threads use at once can come out of step (seen
-        with Python 3.11 as ``WRONG_VERSION_NUMBER``).
+        with Python 3.11 as ``WRONG_VERSION_NUMBER``). So is a program that a busy node could not start.
         """
         for left in reversed(range(TRIES)):
             try:
                 with self._cluster.stream(pod, self._namespace, CONTAINER, command) as stream:
                     stream.write(sent)
-                    return stream, b"".join(stream.read())
+                    said = b"".join(stream.read())
+                if not (stream.exit_code == NOT_STARTED and left):
+                    return stream, said
+                time.sleep(POLL_SECONDS)
             except ClusterUnreachable:
                 if not left:
                     raise
