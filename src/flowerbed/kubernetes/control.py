@@ -15,6 +15,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,7 +102,7 @@ class ControlLink:
             number = self._last_id
             answers = self._answers[number] = queue.Queue()
         try:
-            stream.write(json.dumps({"id": number, "op": op, **arguments}).encode() + b"\n")
+            self._send(stream, {"id": number, "op": op, **arguments})
             answer = answers.get(timeout=max(0.1, deadline - time.monotonic()))
         except queue.Empty:
             raise ControlError(f"no answer to {op!r} within {timeout:g} s", where="unavailable") from None
@@ -110,6 +111,13 @@ class ControlLink:
         if not answer["ok"]:
             raise ControlError(str(answer["error"]["message"]), where=str(answer["error"]["code"]))
         return answer["result"]
+
+    @staticmethod
+    def _send(stream: ExecStream, request: dict[str, Any]) -> None:
+        try:
+            stream.write(json.dumps(request).encode() + b"\n")
+        except Exception as error:  # in many ways; the thread that reads finds out by itself, and connects again
+            raise ControlError(f"the connection broke off: {error!r}", where="unavailable") from error
 
     def follow(self, run: str, on_event: Callable[[dict[str, Any]], None], after: Callable[[], float]) -> None:
         """Have a run's log sent to `on_event`, over reconnections too, from `after` on.
@@ -188,7 +196,8 @@ class ControlLink:
         if listener is None or stream is None:
             return
         request = {"id": 0, "op": "follow", "run": run, "after": listener[1]()}
-        stream.write(json.dumps(request).encode() + b"\n")
+        with suppress(ControlError):  # the next connection asks for it again
+            self._send(stream, request)
 
     def _lose(self) -> None:
         with self._changed:
