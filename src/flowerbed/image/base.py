@@ -20,6 +20,9 @@ from packaging.utils import canonicalize_name
 from flowerbed.errors import ImageFailed
 from flowerbed.image.layers import OPAQUE, WHITEOUT
 
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+"""How Linux and Python call what images call an architecture."""
+
 _SITE_PACKAGES = re.compile(r"(?P<prefix>.+)/lib/python(?P<minor>3\.\d+)/site-packages")
 _METADATA = re.compile(r"(?P<folder>.+)/(?P<info>[^/]+\.(dist-info/METADATA|egg-info(/PKG-INFO)?))")
 """Debian's packages still say in the older form what they are."""
@@ -131,7 +134,7 @@ class Base:
         ImageFailed
             If there is no such platform.
         """
-        machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(architecture)
+        machine = MACHINES.get(architecture)
         if machine is None:
             raise ImageFailed(f"nothing is known of wheels for {architecture}", hint="linux/amd64 and linux/arm64 are.")
         if self.libc == "musl":
@@ -151,7 +154,7 @@ def markers(python: str, architecture: str) -> dict[str, str]:
         "implementation_name": "cpython",
         "implementation_version": f"{python}.0",
         "os_name": "posix",
-        "platform_machine": {"amd64": "x86_64", "arm64": "aarch64"}.get(architecture, architecture),
+        "platform_machine": MACHINES.get(architecture, architecture),
         "platform_python_implementation": "CPython",
         "platform_release": "",
         "platform_system": "Linux",

@@ -8,37 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowerbed.image.layers import OF_DOCKER, Layer
-from flowerbed.registry.descriptors import OCI_INDEX, OCI_MANIFEST, digest_of
+from flowerbed.registry.descriptors import OCI_INDEX, OCI_MANIFEST, Manifest
 
 CONFIG = "application/vnd.oci.image.config.v1+json"
 APP_USER = "49999:49999"
 """The user of Flower's own images; for a base that would run as root."""
 
 
-@dataclass(frozen=True)
-class Document:
-    """A JSON document of an image, as it is pushed.
-
-    Parameters
-    ----------
-    media_type : str
-        What it is.
-    body : bytes
-        Its text.
-    """
-
-    media_type: str
-    body: bytes
+class Document(Manifest):
+    """A JSON document of an image, as it is pushed: a manifest, an index, or a configuration."""
 
     @classmethod
     def of(cls, content: Mapping[str, Any], media_type: str) -> Document:
         """Return the document with a content, written the same way each time."""
         return cls(media_type, json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
-
-    @property
-    def digest(self) -> str:
-        """``sha256:…``."""
-        return digest_of(self.body)
 
     @property
     def descriptor(self) -> dict[str, Any]:

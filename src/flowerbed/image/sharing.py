@@ -20,7 +20,6 @@ from flowerbed.image.provenance import Revision
 from flowerbed.image.recipe import Recipe
 from flowerbed.registry.attaching import attach
 from flowerbed.registry.client import Registries
-from flowerbed.registry.descriptors import Manifest
 from flowerbed.registry.images import Blob, push_image
 from flowerbed.registry.pushing import has_blob, mount_blob
 from flowerbed.registry.reference import Reference
@@ -64,8 +63,7 @@ def push(registries: Registries, name: str, built: Sequence[Built], progress: Pr
     root = root_document(built)
     manifests = [one.document for one in built if one.document != root]
     count = bases.counting(f"pushing {name}", sum(blob.size for blob in blobs), progress)
-    documents = [Manifest(one.media_type, one.body) for one in [*manifests, root]]
-    pushed = push_image(registries, name, blobs, documents, count)
+    pushed = push_image(registries, name, blobs, [*manifests, root], count)
     return Shared(name, pushed.digest, pushed.size, pushed.changed)
 
 

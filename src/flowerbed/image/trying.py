@@ -17,7 +17,7 @@ from typing import Any
 from flowerbed.errors import ImageFailed
 from flowerbed.flower import inside
 from flowerbed.flower.checked import explain
-from flowerbed.image.base import Base
+from flowerbed.image.base import MACHINES, Base
 from flowerbed.image.sandbox import Sandbox
 
 _OURS = ".flowerbed"
@@ -47,7 +47,8 @@ else:
 
 def here() -> str:
     """Return this machine's architecture, as images name it."""
-    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    machine = platform.machine()
+    return next((name for name, known in MACHINES.items() if known == machine), machine)
 
 
 def compile_packages(root: Path, base: Base, files: Path, gone: Sequence[str], environment: Mapping[str, str]) -> None:
