@@ -14,7 +14,21 @@ from pathlib import Path
 from types import FrameType
 
 from bench.figures import Figure, table
-from bench.measures import Measure, Task, cluster, helping, image, memory, protection, render, run, sixteen, size, up
+from bench.measures import (
+    Measure,
+    Task,
+    cluster,
+    helping,
+    image,
+    large,
+    memory,
+    protection,
+    render,
+    run,
+    sixteen,
+    size,
+    up,
+)
 from bench.workplace import Workplace, say
 from flowerbed import __version__
 from flowerbed.flower.releases import DEFAULT
@@ -30,6 +44,7 @@ MEASURES: dict[str, Measure] = {
     "sixteen": sixteen.measure,
     "cluster": cluster.measure,
     "image": image.measure,
+    "large": large.measure,
 }
 
 

@@ -2,6 +2,9 @@
 
 Ready is the same for both and seen from outside: the SuperLink's own log says that it has given every SuperNode a
 node id. That every Deployment is Available, which is all that the seed's reader can look at, comes long before.
+
+In the same turns the seed's SuperLink is applied alone, until its log says that it listens: before that, no arrangement
+of the other programs can be ready, so this is the least that any federation of that release takes on that machine.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ TARGET = 0.4
 TIMES = 3
 PATIENCE_SECONDS = 180.0
 POLL_SECONDS = 0.1
+LISTENS = "Starting Fleet API"
+"""What a SuperLink of that release writes when it has its port (flwr/server/app.py, `_run_fleet_api_grpc_rere`)."""
 
 FILE = """\
 apiVersion: flowerbed.dev/v1alpha1
@@ -51,6 +56,7 @@ def measure(task: Task) -> Iterator[Figure]:
     images = [flower_images(RELEASE, say), app_image(RELEASE, ["scikit-learn"], IMAGE, progress=say)]
     seconds: dict[str, list[float]] = {"Colocated": [], "Quickstart": []}
     available: list[float] = []
+    alone: list[float] = []
     with Cluster(images=images, progress=say) as cluster:
         for number in range(task.times(TIMES) + 1):
             for layout in seconds:
@@ -60,6 +66,10 @@ def measure(task: Task) -> Iterator[Figure]:
                     if layout == "Quickstart":
                         available.append(all_available)
                 say(f"{layout}, time {number}: observed ready after {one:.1f} s, Available after {all_available:.1f} s")
+            listening = _apply_superlink(task, cluster, number)
+            say(f"the seed's SuperLink alone, time {number}: listens after {listening:.1f} s")
+            if number:
+                alone.append(listening)
     yield Figure(
         "cluster: apply to observed ready",
         "s",
@@ -72,15 +82,21 @@ def measure(task: Task) -> Iterator[Figure]:
         judged="comparison",
         note=f"Flower {RELEASE}; the seed's Deployments were Available after {_span(available)} s",
     )
+    yield Figure(
+        "cluster: apply to a SuperLink alone that listens",
+        "s",
+        Series.of(alone),
+        Series.of(seconds["Quickstart"]),
+        "the seed's bundle",
+        comparison="ratio",
+        note="the least that any arrangement takes here",
+    )
 
 
 def _apply(task: Task, cluster: Cluster, layout: str, number: int) -> tuple[float, float]:
     """Apply once; return the seconds until every SuperNode has its node id, and until every workload is Available."""
     namespace = f"{layout.lower()}-{number}"
-    file = task.place.root / f"{namespace}.yaml"
-    text = FILE.format(namespace=namespace, layout=layout, image=IMAGE, count=SUPERNODES)
-    file.write_text(text, encoding="utf-8")
-    manifests = timed([FLOWERBED, "render", "--file", str(file)], cwd=task.place.root).output
+    manifests = _manifests(task, namespace, layout)
     began = time.monotonic()
     cluster.kubectl("apply", "--filename", "-", input=manifests)
     ready = all_available = 0.0
@@ -97,13 +113,40 @@ def _apply(task: Task, cluster: Cluster, layout: str, number: int) -> tuple[floa
     return ready, all_available
 
 
+def _apply_superlink(task: Task, cluster: Cluster, number: int) -> float:
+    """Apply the seed's SuperLink and nothing else; return the seconds until it listens for SuperNodes."""
+    namespace = f"alone-{number}"
+    documents = _manifests(task, namespace, "Quickstart").split("\n---\n")
+    wanted = [one for one in documents if "kind: Namespace\n" in one or "  name: flower-superlink\n" in one]
+    began = time.monotonic()
+    cluster.kubectl("apply", "--filename", "-", input="\n---\n".join(wanted))
+    while LISTENS not in _log(cluster, namespace):
+        if time.monotonic() - began > PATIENCE_SECONDS:
+            raise TimeoutError(f"the SuperLink did not listen after {PATIENCE_SECONDS:g} s")
+        time.sleep(POLL_SECONDS)
+    listening = time.monotonic() - began
+    cluster.kubectl("delete", "namespace", namespace, "--wait=true")
+    return listening
+
+
+def _manifests(task: Task, namespace: str, layout: str) -> str:
+    file = task.place.root / f"{namespace}.yaml"
+    text = FILE.format(namespace=namespace, layout=layout, image=IMAGE, count=SUPERNODES)
+    file.write_text(text, encoding="utf-8")
+    return timed([FLOWERBED, "render", "--file", str(file)], cwd=task.place.root).output
+
+
 def _node_ids(cluster: Cluster, namespace: str) -> int:
+    return _log(cluster, namespace).count("Created node_id=")
+
+
+def _log(cluster: Cluster, namespace: str) -> str:
+    """Return what the SuperLink wrote; nothing if it does not run yet."""
     pods = cluster.kubectl("--namespace", namespace, "get", "pods", "--output", "name").split()
     superlink = next((pod for pod in pods if pod.startswith("pod/flower-superlink")), None)
     if superlink is None or not _running(cluster, namespace, superlink):
-        return 0
-    log: str = cluster.kubectl("--namespace", namespace, "logs", superlink)
-    return log.count("Created node_id=")
+        return ""
+    return str(cluster.kubectl("--namespace", namespace, "logs", superlink))
 
 
 def _running(cluster: Cluster, namespace: str, pod: str) -> bool:

@@ -7,7 +7,9 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ from flowerbed.registry.client import Registries
 from flowerbed.spec.lock import read_lock
 from free_ports import free_port
 from image.beds import PYPROJECT, RELEASE, Place, Say, build, write_app
+from image.index import Index, indexing
 from image.made import FOREIGN, SITE, distribution, system
 
 pytestmark = [pytest.mark.usefixtures("registry_here"), pytest.mark.timeout(300)]
@@ -208,6 +211,47 @@ def test_a_package_that_is_not_what_was_locked_is_not_installed(place: Place, sa
     start = text.index('name = "tqdm"')
     lock.write_text(text[:start] + re.sub(r"sha256:[0-9a-f]{64}", f"sha256:{'0' * 64}", text[start:]))
     assert "hash mismatch" in refused(say, place, "--push")
+    assert not place.has("team/tiny")
+
+
+@pytest.fixture
+def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Index]:
+    """Give an index beside the usual one."""
+    with indexing() as found:
+        monkeypatch.setenv("UV_INDEX", found.address)
+        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+        yield found
+
+
+def test_a_version_that_was_taken_back_is_told_each_time_and_left_when_asked_to(
+    place: Place, say: Say, index: Index
+) -> None:
+    place.base()
+    (place.app / "pyproject.toml").write_text(PYPROJECT.replace('"tqdm==4.66.5"', '"small-thing"'))
+    index.add("small_thing", "1.0")
+    index.add("small_thing", "2.0")
+    assert "small-thing==2.0" in build(say, place)["packages"]
+    shutil.rmtree(place.folder / "cache")
+    index.yank("small_thing", "2.0", "it loses files")
+    for _ in range(2):  # also when it comes out of the cache
+        assert build(say, place)["yanked"] == ["small-thing==2.0 (it loses files)"]
+    status, said = say("build", str(place.app), "--platform", f"linux/{FOREIGN}")
+    assert status == 0
+    assert "! Taken back by its publisher (yanked): small-thing==2.0 (it loses files). --upgrade" in said
+    found = build(say, place, "--upgrade")
+    assert "small-thing==1.0" in found["packages"]
+    assert found["yanked"] == []
+
+
+def test_a_range_of_which_all_was_taken_back_is_refused_with_the_reason(place: Place, say: Say, index: Index) -> None:
+    place.base()
+    (place.app / "pyproject.toml").write_text(PYPROJECT.replace('"tqdm==4.66.5"', '"small-thing>=2"'))
+    index.add("small_thing", "1.0")
+    index.add("small_thing", "2.0")
+    index.yank("small_thing", "2.0", "it loses files")
+    said = refused(say, place, "--push")
+    assert "was yanked (reason: it loses files)" in said
+    assert not (place.app / "app.lock").exists()
     assert not place.has("team/tiny")
 
 

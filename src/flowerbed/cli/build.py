@@ -134,6 +134,11 @@ def _build(
         for one in built:
             if one.untried:
                 out.say(f"The image for {one.base.platform} was not tried: {one.untried}.")
+        yanked = sorted({package for one in built for package in one.yanked})
+        for package in yanked:
+            out.say(
+                f"! Taken back by its publisher (yanked): {package}. --upgrade takes another where the app lets it."
+            )
         root = building.root_document(built)
         if output is not None:
             sharing.save(registries, name, built, output, out.step)
@@ -149,6 +154,7 @@ def _build(
             "base": found[0].name,
             "base_digest": found[0].digest,
             "packages": [f"{one.name}=={one.version}" for one in built[0].packages],
+            "yanked": yanked,
             "tried": all(not one.untried for one in built),
             "pushed": pushed is not None,
             "pushed_bytes": pushed.size if pushed else 0,

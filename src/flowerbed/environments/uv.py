@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flowerbed.environments.cache import Progress, silent
+from flowerbed.environments.uv_errors import yanked
 from flowerbed.errors import EnvironmentFailed
 from flowerbed.processes import die_with_parent
 
@@ -178,7 +179,7 @@ def _read(child: subprocess.Popen[bytes], progress: Progress) -> tuple[str, list
                     for raw in whole:
                         line = raw.decode(errors="replace").rstrip()
                         lines.append(line)
-                        if line.strip() and not line.startswith((*_UNINTERESTING, "error:", "  ")):
+                        if yanked([line]) or (line.strip() and not line.startswith((*_UNINTERESTING, "error:", "  "))):
                             said, since = line.strip(), time.monotonic()
                             progress(said)
     if rest:

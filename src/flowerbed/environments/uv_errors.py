@@ -12,6 +12,7 @@ PLACEHOLDER = "the-app"
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s:]*:[^/@\s]*@")
 _MOST_LINES = 24
+_YANKED = re.compile(r"warning: `(?P<what>[^`]+)` is yanked(?: \(reason: \"(?P<why>.*)\"\))?\.?")
 
 _NO_NETWORK = (
     r"error sending request|dns error|Could not resolve host|tcp connect error|Connection (refused|reset)"
@@ -89,6 +90,18 @@ def essential(lines: Iterable[str]) -> str:
     if len(reason) > _MOST_LINES:  # a compiler's output: its end says why, the beginning says of what
         reason = [*reason[: _MOST_LINES // 3], "  […]", *reason[-(_MOST_LINES - _MOST_LINES // 3) :]]
     return "\n".join(reason).replace(PLACEHOLDER, "the app").replace("your requirements", "the requirements")
+
+
+def yanked(lines: Iterable[str]) -> list[str]:
+    """Return what uv warns of: versions that their publishers took back, with the reason where they gave one.
+
+    Examples
+    --------
+    >>> yanked(["Resolved 1 package", 'warning: `tiny==2.0` is yanked (reason: "it eats files")'])
+    ['tiny==2.0 (it eats files)']
+    """
+    found = filter(None, map(_YANKED.fullmatch, lines))
+    return [f"{one['what']} ({one['why']})" if one["why"] else one["what"] for one in found]
 
 
 def explain(lines: Iterable[str], *, doing: str, where: str | None = None) -> EnvironmentFailed:

@@ -24,6 +24,7 @@ from flowerbed.image.manifest import Added, Document
 from flowerbed.image.recipe import APP_FOLDER, Recipe, annotations_of, labels_of
 from flowerbed.registry.client import Registries
 
+_FORMAT = 2
 _NOTE = "layer.json"
 _BLOB = "layer.tar.zst"
 _FILES = "files"
@@ -47,6 +48,8 @@ class Built:
         Digest of each layer that was added → its file.
     untried : str
         Why it was not tried; empty if it was.
+    yanked : tuple of str
+        Packages among them whose publishers took that version back, with their reasons, as known when it was installed.
     """
 
     base: BaseImage
@@ -56,6 +59,7 @@ class Built:
     app_digest: str
     blobs: dict[str, Path]
     untried: str = ""
+    yanked: tuple[str, ...] = ()
 
 
 def bring_lock_up_to_date(
@@ -146,7 +150,16 @@ def build(registries: Registries, recipe: Recipe, base: BaseImage, *, progress: 
     config = manifest.configuration(base.config, added, labels_of(recipe, base.name, base.digest))
     document = manifest.manifest(base.manifest, config, added, annotations_of(recipe, base.name, base.digest))
     blobs = {one.layer.digest: one.file for one in (layer_of_packages, layer_of_app) if one.layer.digest}
-    return Built(base, config, document, tuple(wanted), layer_of_app.layer.diff_id, blobs, why_not)
+    return Built(
+        base=base,
+        config=config,
+        document=document,
+        packages=tuple(wanted),
+        app_digest=layer_of_app.layer.diff_id,
+        blobs=blobs,
+        untried=why_not,
+        yanked=layer_of_packages.yanked,
+    )
 
 
 @dataclass(frozen=True)
@@ -154,6 +167,7 @@ class _Made:
     layer: Layer
     file: Path
     files: Path
+    yanked: tuple[str, ...] = ()
 
 
 def check_base(recipe: Recipe, base: BaseImage) -> None:
@@ -209,7 +223,7 @@ def _layer_of_packages(
     recipe: Recipe, base: BaseImage, wanted: list[Package], root: Path | None, progress: Progress
 ) -> _Made:
     """Return the layer with an app's packages; they are compiled where the base's files are given, to do it with."""
-    asked = [base.manifest_digest, [asdict(one) for one in wanted], layers.WRITER, root is not None]
+    asked = [_FORMAT, base.manifest_digest, [asdict(one) for one in wanted], layers.WRITER, root is not None]
     key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
     place = store.packages(key)
     with store.filling(place) as folder:
@@ -217,9 +231,10 @@ def _layer_of_packages(
             files = folder / _FILES
             files.mkdir()
             gone: list[str] = []
+            yanked: list[str] = []
             if wanted:
                 settings = recipe.asked.wanted.settings
-                packages.install(
+                yanked = packages.install(
                     wanted,
                     base.holds,
                     base.platform.architecture,
@@ -234,8 +249,9 @@ def _layer_of_packages(
                     trying.compile_packages(root, base.holds, files, gone, trying.of_image(base.config))
             progress("writing the layer of packages")
             layer = layers.write(packages.entries(files, base.holds, gone), folder / _BLOB, owner=base.holds.owner)
-            (folder / _NOTE).write_text(json.dumps(asdict(layer)), encoding="utf-8")
-    return _Made(Layer(**json.loads((place / _NOTE).read_text("utf-8"))), place / _BLOB, place / _FILES)
+            (folder / _NOTE).write_text(json.dumps({"layer": asdict(layer), "yanked": yanked}), encoding="utf-8")
+    note = json.loads((place / _NOTE).read_text("utf-8"))
+    return _Made(Layer(**note["layer"]), place / _BLOB, place / _FILES, tuple(note["yanked"]))
 
 
 def app_digest(recipe: Recipe, base: BaseImage) -> str:

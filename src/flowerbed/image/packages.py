@@ -21,7 +21,7 @@ from flowerbed.environments.cache import Progress
 from flowerbed.environments.requirements import places
 from flowerbed.environments.solving import write_project
 from flowerbed.environments.uv import uv
-from flowerbed.environments.uv_errors import explain
+from flowerbed.environments.uv_errors import explain, yanked
 from flowerbed.image.base import Base
 from flowerbed.image.layers import Entry, removal, tree
 
@@ -39,8 +39,8 @@ def install(
     *,
     where: str,
     progress: Progress,
-) -> None:
-    """Install packages below a folder as they lie in the image.
+) -> list[str]:
+    """Install packages below a folder as they lie in the image; return those that their publishers took back.
 
     Parameters
     ----------
@@ -69,6 +69,7 @@ def install(
     doing = "installing the app's packages for the image"
     requirements = work / "requirements.txt"
     requirements.write_text("".join(f"{package.requirement}\n" for package in packages), encoding="utf-8")
+    said: list[str] = []
     for arguments in (
         ("venv", "--no-project", "venv"),
         (
@@ -80,8 +81,10 @@ def install(
         code, _, lines = uv(*arguments, cwd=work, progress=progress)
         if code != 0:
             raise explain(lines, doing=doing, where=where)
+        said += lines
     _settle(work, base, folder)
     shutil.rmtree(work)
+    return yanked(said)
 
 
 def _settle(work: Path, base: Base, folder: Path) -> None:

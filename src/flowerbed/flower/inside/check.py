@@ -28,6 +28,8 @@ import sys
 import tempfile
 import traceback
 import zipfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,10 +65,31 @@ class CheckError(Exception):
 def check(app: Path, what: list[str], config: dict[str, Any], unpacked: Path) -> dict[str, Any]:
     """Return what the app is; `unpacked` is an empty folder to import it from.
 
+    Packing it and importing it take different parts of Flower, so that the one is done beside the other's beginning.
+
     Raises
     ------
     CheckError
         If it is no Flower App or cannot be imported.
+    """
+    packed = beside(lambda: pack(app, config, unpacked))
+    for stage in what:
+        with suppress(Exception):  # it is asked for again when it is needed
+            importlib.import_module(_KINDS[stage][0])
+    answer = packed()
+    sys.path.insert(0, str(unpacked))
+    for stage in what:
+        load(stage, answer[stage], answer["fab_files"])
+    return {"ok": True, **answer}
+
+
+def pack(app: Path, config: dict[str, Any], unpacked: Path) -> dict[str, Any]:
+    """Pack the app as it would be sent, unpack it into a folder, and return what it is.
+
+    Raises
+    ------
+    CheckError
+        If it is no Flower App, or `config` does not suit it.
     """
     try:
         fab = inside_fab.build(app)
@@ -76,11 +99,7 @@ def check(app: Path, what: list[str], config: dict[str, Any], unpacked: Path) ->
         raise CheckError("config", problem_in_config)
     with zipfile.ZipFile(io.BytesIO(fab.content)) as archive:
         archive.extractall(unpacked)
-    sys.path.insert(0, str(unpacked))
-    for stage in what:
-        load(stage, fab.components[stage], fab.files)
     return {
-        "ok": True,
         "fab_hash": fab.hash,
         "fab_id": fab.id,
         "fab_version": fab.version,
@@ -90,6 +109,38 @@ def check(app: Path, what: list[str], config: dict[str, Any], unpacked: Path) ->
         "serverapp": fab.components["serverapp"],
         "clientapp": fab.components["clientapp"],
     }
+
+
+def beside(work: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    """Do something in a process of its own, and return what waits for it and gives its result, or raises its error."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            told: dict[str, Any] = {"result": work()}
+        except CheckError as failure:
+            told = {"stage": failure.stage, "message": failure.message}
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        with os.fdopen(write, "w", encoding="utf-8") as pipe:
+            json.dump(told, pipe, default=str)
+        os._exit(0)
+    os.close(write)
+
+    def result() -> dict[str, Any]:
+        with os.fdopen(read, encoding="utf-8") as pipe:
+            text = pipe.read()
+        os.waitpid(child, 0)
+        if not text:
+            raise RuntimeError("packing the app came to no end")
+        answer: dict[str, Any] = json.loads(text)
+        if "result" not in answer:
+            raise CheckError(answer["stage"], answer["message"])
+        found: dict[str, Any] = answer["result"]
+        return found
+
+    return result
 
 
 def load(stage: str, reference: str, files: list[str]) -> None:
