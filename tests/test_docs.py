@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import doctest
+import importlib
 import re
 import shlex
 from collections.abc import Iterator
@@ -433,3 +435,14 @@ def test_changelog_fragments_are_named_as_agreed() -> None:
     fragments = [path for path in (ROOT / "changelog").iterdir() if path.name != "README.md"]
     assert [path.name for path in fragments if not re.fullmatch(rf"\d+\.({kinds})(\.\d+)?\.md", path.name)] == []
     assert all(read(path).strip() for path in fragments)
+
+
+EXAMPLES = [path for path in [*SOURCES, *(ROOT / "tests").rglob("*.py")] if "\n    >>> " in path.read_text("utf-8")]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_examples_of_docstrings_give_what_they_say(path: Path) -> None:
+    root = PACKAGE.parent if path.is_relative_to(PACKAGE) else ROOT / "tests"
+    module = importlib.import_module(".".join(path.relative_to(root).with_suffix("").parts))
+    failed, tried = doctest.testmod(module)
+    assert (failed, tried > 0) == (0, True)

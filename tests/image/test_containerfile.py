@@ -13,7 +13,15 @@ import pytest
 
 from flowerbed.environments.app_lock import AppLock, Asked, Package
 from flowerbed.environments.requirements import Wanted
-from flowerbed.image.containerfile import Options, containerfile, ignore_file, requirements, texts
+from flowerbed.image.containerfile import (
+    Options,
+    containerfile,
+    ignore_file,
+    requirements,
+    texts,
+    versions,
+    with_versions,
+)
 from flowerbed.image.recipe import Recipe
 from flowerbed.spec.app import AppManifest
 
@@ -100,6 +108,16 @@ def test_packages_of_debian_come_with_a_compiler_where_wheels_are_built_and_with
         f"USER 0:0\nRUN apt-get update \\\n && {install} libgomp1 git=1:2.39.5-0 \\\n"
         " && rm -rf /var/lib/apt/lists/* /var/cache/apt/*\nRUN --mount"
     ) in image
+
+
+def test_versions_of_debian_that_are_locked_are_asked_for_again_where_they_hold() -> None:
+    locked = {"linux/amd64": {"git": "1", "libgomp1": "12"}, "linux/arm64": {"git": "1", "libgomp1": "12+b1"}}
+    asked = ("git", "libgomp1", "zlib1g", "curl=7.88")
+    assert with_versions(asked, locked, "linux/arm64") == ("git=1", "libgomp1=12+b1", "zlib1g", "curl=7.88")
+    assert with_versions(asked, locked, None) == ("git=1", "libgomp1", "zlib1g", "curl=7.88")
+    assert with_versions(asked, {}, "linux/amd64") == with_versions(asked, {}, None) == asked
+    installed = [("curl", "7.88", "amd64"), ("git", "1", "all"), ("libc6", "2.36", "amd64")]
+    assert versions(asked, installed) == {"curl": "7.88", "git": "1"}
 
 
 def test_a_compiler_that_is_asked_for_is_where_wheels_are_built_alone() -> None:

@@ -50,6 +50,45 @@ def test_a_lock_of_images_needs_no_environment() -> None:
     assert read_lock(IMAGES_TEXT, "federation.lock") == IMAGES
 
 
+APT = Lock(
+    flower="1.41.0",
+    apt_packages={
+        "linux/arm64": {"git": "1:2.39.5-0+deb12u2"},
+        "linux/amd64": {"libgomp1": "12.2.0-14", "git": "1:2.39"},
+    },
+)
+APT_TEXT = """\
+# Written by Flowerbed; commit it to get the same Flower everywhere. Delete it to take newer releases.
+version = 1
+flower = "1.41.0"
+
+[aptPackages."linux/amd64"]
+"git" = "1:2.39"
+"libgomp1" = "12.2.0-14"
+
+[aptPackages."linux/arm64"]
+"git" = "1:2.39.5-0+deb12u2"
+"""
+
+
+def test_packages_of_debian_are_locked_by_platform() -> None:
+    assert APT.render() == APT_TEXT
+    assert read_lock(APT_TEXT, "federation.lock") == APT
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (APT_TEXT.replace("12.2.0-14", "12.2.0 14"), 5),
+        (APT_TEXT.replace('"1:2.39.5-0+deb12u2"', "2"), 9),
+        (APT_TEXT.replace("linux/arm64", "arm64"), 9),
+        (APT_TEXT.partition("\n[")[0] + "aptPackages = 3\n", 4),
+    ],
+)
+def test_damaged_packages_are_named_with_their_line(text: str, line: int) -> None:
+    assert f"federation.lock:{line}:1: aptPackages: wanted names and versions below a platform" in failure(text)
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -81,6 +120,14 @@ def test_damaged_images_are_named_with_their_line(text: str, why: str) -> None:
             st.from_regex(r"\A[a-z0-9]{1,9}(/[a-z0-9]{1,9}){0,2}(:[A-Za-z0-9_.-]{1,9})?\Z").filter(IMAGE.fullmatch),
             st.from_regex(r"\Asha256:[0-9a-f]{64}\Z"),
             max_size=3,
+        ),
+        apt_packages=st.dictionaries(
+            st.sampled_from(["linux/amd64", "linux/arm64"]),
+            st.dictionaries(
+                st.from_regex(r"\A[a-z0-9][a-z0-9+.-]{0,5}[a-z0-9+.]\Z"),
+                st.from_regex(r"\A([0-9]:)?[0-9][A-Za-z0-9.+~-]{0,9}\Z"),
+                max_size=3,
+            ),
         ),
     )
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from flowerbed.errors import UsageError
 from flowerbed.flower.releases import Row
 from flowerbed.image import bases, building, sharing, signing, trying
 from flowerbed.image.bases import Platform
-from flowerbed.image.containerfile import Options
+from flowerbed.image.containerfile import Options, with_versions
 from flowerbed.image.engine import Engine
 from flowerbed.image.engine import check as check_engine
 from flowerbed.image.recipe import Recipe
@@ -98,8 +99,10 @@ def build(
     name = _name(source, tag, needed=push)
     own = source.federation.spec.app.build
     start = base or own.base or images.superexec(source.federation.spec, row)
-    options = Options(tuple(sorted(row.pythons)), own.apt_packages, compiler)
     platforms = [_platform(text) for text in platform or [f"linux/{trying.here()}"]]
+    known = {} if upgrade else _lock_of(source, row).apt_packages
+    apt_packages = with_versions(own.apt_packages, known, str(platforms[0]) if engine else None)
+    options = Options(tuple(sorted(row.pythons)), apt_packages, compiler)
     if engine is not None:
         check_engine(engine)
     elif containerfile is None:
@@ -108,11 +111,13 @@ def build(
     if containerfile is not None:
         return build_by_recipe.write(out, recipe, start, containerfile, options)
     if engine is not None:
-        digest = build_by_recipe.build(out, engine, recipe, start, platforms[0], name, options, push=push, sign=sign)
+        digest, apt = build_by_recipe.build(
+            out, engine, recipe, start, platforms[0], name, options, push=push, sign=sign
+        )
     else:
-        digest = _build(out, recipe, start, platforms, name, output, push=push, sign=sign)
+        digest, apt = _build(out, recipe, start, platforms, name, output, push=push, sign=sign), {}
     if digest and source.loaded is not None and flower is None and name == source.federation.spec.app.image:
-        _lock_image(source, row, name, digest)
+        _write_lock(source, row, name, digest, {str(one): apt for one in platforms})
     return 0
 
 
@@ -154,6 +159,7 @@ def _build(
             "base": found[0].name,
             "base_digest": found[0].digest,
             "packages": [f"{one.name}=={one.version}" for one in built[0].packages],
+            "apt_packages": {},
             "yanked": yanked,
             "tried": all(not one.untried for one in built),
             "pushed": pushed is not None,
@@ -244,10 +250,15 @@ def _platform(text: str) -> Platform:
     return found
 
 
-def _lock_image(source: Source, row: Row, name: str, digest: str) -> None:
-    before = lock_at(source.lock)
-    release = str(row.release)
-    kept = before if before is not None and before.flower == release else Lock(release)
-    after = replace(kept, images={**kept.images, name: digest})
+def _lock_of(source: Source, row: Row) -> Lock:
+    """Return federation.lock, or an empty one where there is none of this release."""
+    before = lock_at(source.lock) if source.loaded is not None else None
+    return before if before is not None and before.flower == str(row.release) else Lock(str(row.release))
+
+
+def _write_lock(source: Source, row: Row, name: str, digest: str, apt: Mapping[str, Mapping[str, str]]) -> None:
+    before = _lock_of(source, row)
+    packages = {platform: found for platform, found in {**before.apt_packages, **apt}.items() if found}
+    after = replace(before, images={**before.images, name: digest}, apt_packages=packages)
     if after != before:
         write_durably(source.lock, after.render())

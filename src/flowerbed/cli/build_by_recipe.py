@@ -48,9 +48,10 @@ def build(
     *,
     push: bool,
     sign: str | None,
-) -> str:
-    """Have an engine build an image; return its digest if it was pushed."""
+) -> tuple[str, dict[str, str]]:
+    """Have an engine build an image; return its digest and the versions of Debian's packages, if it was pushed."""
     attached: list[str] = []
+    apt: dict[str, str] = {}
     digest, packages = "", []
     with closing(Registries()) as registries, out.working("building"):
         [found] = bases.find(registries, base, [platform], out.step)
@@ -58,6 +59,7 @@ def build(
         if push:
             made = by_recipe.push(registries, engine, recipe, found, name, out.step)
             digest, packages = made.document.digest, [f"{one.name}=={one.version}" for one in made.packages]
+            apt = containerfile.versions(options.apt_packages, made.base.holds.debian)
             attached = sharing.describe(registries, name, recipe, [made])
             if sign is not None:
                 signing.sign(name, digest, sign, os.environ, out.step)
@@ -70,6 +72,8 @@ def build(
             "base_digest": found.digest,
             "engine": engine.value,
             "packages": packages,
+            "apt_packages": apt,
+            "yanked": None,
             "tried": False,
             "pushed": push,
             "pushed_bytes": None,
@@ -79,4 +83,4 @@ def build(
     )
     out.say(f"{name}@{digest}" if digest else f"{name} is in {engine}'s storage; --push pushes it.")
     out.say("Flowerbed did not try it: whether its ServerApp and ClientApp can be imported is not known.")
-    return digest
+    return digest, apt

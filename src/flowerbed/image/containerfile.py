@@ -12,7 +12,7 @@ nothing of an index: its address and its certificate are secrets of the build.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
@@ -140,6 +140,41 @@ def packages(recipe: Recipe, pythons: Iterable[str]) -> list[Package]:
     """Return the packages that the app needs on one platform or another that images are for."""
     environments = [markers(python, architecture) for python in pythons for architecture in ARCHITECTURES]
     return recipe.lock.of_the_app_in_any(environments, recipe.provided)
+
+
+def with_versions(
+    asked: Iterable[str], locked: Mapping[str, Mapping[str, str]], platform: str | None
+) -> tuple[str, ...]:
+    """Return Debian's packages in the versions that are locked, where the file says none itself.
+
+    Parameters
+    ----------
+    asked : iterable of str
+        ``libgomp1``, ``libgomp1=12.2.0-14``.
+    locked : mapping of str to mapping
+        Platform → name → version.
+    platform : str or None
+        ``linux/amd64``; None if it is not known yet: then a version counts if it is the same on all of them.
+
+    Examples
+    --------
+    >>> with_versions(["git", "libgomp1"], {"linux/amd64": {"libgomp1": "12.2.0-14"}}, "linux/amd64")
+    ('git', 'libgomp1=12.2.0-14')
+    """
+    tables = list(locked.values()) if platform is None else [locked.get(platform, {})]
+    found = []
+    for text in asked:
+        known = {table.get(text) for table in tables}  # one that has a version of its own is no name of a table
+        version = known.pop() if len(known) == 1 else None
+        found.append(f"{text}={version}" if version else text)
+    return tuple(found)
+
+
+def versions(asked: Iterable[str], installed: Iterable[tuple[str, str, str]]) -> dict[str, str]:
+    """Return the versions of Debian's packages that were asked for, as an image has them."""
+    there = {name: version for name, version, _ in installed}
+    names = {text.partition("=")[0] for text in asked}
+    return {name: there[name] for name in sorted(names) if name in there}
 
 
 def ignore_file() -> str:

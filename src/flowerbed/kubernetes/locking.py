@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from flowerbed.flower.releases import Row
 from flowerbed.kubernetes.manifests import images
@@ -30,5 +31,5 @@ def locked(before: Lock | None, row: Row, digests: Mapping[str, str]) -> Lock:
     release = str(row.release)
     unlocked = {name: digest for name, digest in digests.items() if not images.is_pinned(name)}
     if before is not None and before.flower == release:
-        return Lock(release, before.python, before.requirements, before.environment, unlocked)
+        return replace(before, images=unlocked)
     return Lock(release, images=unlocked)

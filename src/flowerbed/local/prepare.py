@@ -150,8 +150,9 @@ def _choose_release(source: Source, flower: str | None) -> Row:
 def _write_lock(source: Source, row: Row, environment: Environment) -> None:
     python = ".".join(environment.python_version.split(".")[:2])
     before = lock_at(source.lock)
-    images = before.images if before is not None and before.flower == str(row.release) else {}
-    lock = Lock(str(row.release), python, source.manifest.requirements_digest, environment.key, images)
+    release, asked = str(row.release), source.manifest.requirements_digest
+    kept = before if before is not None and before.flower == release else Lock(release)
+    lock = replace(kept, python=python, requirements=asked, environment=environment.key)
     if lock != before:
         write_durably(source.lock, lock.render())
 

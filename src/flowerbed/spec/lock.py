@@ -14,6 +14,7 @@ from pathlib import Path
 from flowerbed.errors import Problem, SpecError
 from flowerbed.spec.kubernetes_values import DIGEST, IMAGE
 from flowerbed.spec.toml import NotTomlError, line_of, read_toml
+from flowerbed.spec.values import APT_PACKAGE
 from flowerbed.spec.words import found
 
 LOCK_FILE = "federation.lock"
@@ -26,6 +27,8 @@ _FIELDS = {
     "requirements": (re.compile(r"sha256:[0-9a-f]{64}"), '"sha256:" and 64 hexadecimal digits'),
     "environment": (re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}"), "the key of an environment"),
 }
+_APT = "aptPackages"
+_PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9]+")
 _LOCAL = ("python", "requirements", "environment")
 _REMEDY = "Delete the file, or take it back from version control; `flowerbed up` writes a new one."
 
@@ -46,6 +49,8 @@ class Lock:
         The key of the environment that this came to; these three only where the local runtime has made one.
     images : mapping of str to str
         What images' names stood for: the name as manifests have it → its digest, ``sha256:`` and 64 digits.
+    apt_packages : mapping of str to mapping
+        What Debian's packages of the app's image were: platform → name → version.
     """
 
     flower: str
@@ -53,6 +58,7 @@ class Lock:
     requirements: str | None = None
     environment: str | None = None
     images: Mapping[str, str] = field(default_factory=dict)
+    apt_packages: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, (pattern, wanted) in _FIELDS.items():
@@ -62,16 +68,23 @@ class Lock:
         for name, digest in self.images.items():
             if not (IMAGE.fullmatch(name) and DIGEST.fullmatch(digest)):
                 raise ValueError(f"images: {name!r} = {digest!r}")
+        for platform, packages in self.apt_packages.items():
+            if not _are_packages(platform, packages):
+                raise ValueError(f"{_APT}: {platform!r} = {packages!r}")
 
     def render(self) -> str:
         """Return the file's text; `read_lock` reads it back."""
         given = {name: getattr(self, name) for name in _FIELDS}
         fields = "".join(f'{name} = "{value}"\n' for name, value in given.items() if value is not None)
         images = "".join(f'"{name}" = "{digest}"\n' for name, digest in sorted(self.images.items()))
-        return (
+        text = (
             "# Written by Flowerbed; commit it to get the same Flower everywhere. Delete it to take newer releases.\n"
             f"version = {LOCK_VERSION}\n{fields}" + (f"\n[images]\n{images}" if images else "")
         )
+        for platform, packages in sorted(self.apt_packages.items()):
+            lines = "".join(f'"{name}" = "{version}"\n' for name, version in sorted(packages.items()))
+            text += f'\n[{_APT}."{platform}"]\n{lines}'
+        return text
 
 
 def lock_at(file: Path) -> Lock | None:
@@ -116,7 +129,7 @@ def read_lock(text: str, file: str) -> Lock:
             [problem("version", f"{version} is of a newer Flowerbed; this one reads {LOCK_VERSION}")],
             hint="Upgrade Flowerbed, or delete the file to lock anew with this one.",
         )
-    images = data.pop("images", {})
+    images, packages = data.pop("images", {}), data.pop(_APT, {})
     problems = [problem(key, "no such key") for key in data.keys() - _FIELDS.keys()]
     if not isinstance(images, dict):
         problems.append(problem("images", f"wanted a table, found {found(images)}"))
@@ -125,6 +138,10 @@ def read_lock(text: str, file: str) -> Lock:
         if not (IMAGE.fullmatch(name) and isinstance(digest, str) and DIGEST.fullmatch(digest)):
             line = line_of(text, rf'"{re.escape(name)}"\s*=') or 1
             problems.append(Problem(f"images: wanted an image's name and its digest, found {name!r}", file, line, 1))
+    for platform, there in packages.items() if isinstance(packages, dict) else [("", packages)]:
+        if not _are_packages(platform, there):
+            line = line_of(text, rf'\[?{_APT}(\."{re.escape(platform)}"\]|\s*=)') or 1
+            problems.append(Problem(f"{_APT}: wanted names and versions below a platform", file, line, 1))
     fields: dict[str, str] = {}
     for name, (pattern, wanted) in _FIELDS.items():
         if name in _LOCAL and not any(other in data for other in _LOCAL):
@@ -136,4 +153,10 @@ def read_lock(text: str, file: str) -> Lock:
             problems.append(problem(name, f"wanted {wanted}, found {found(value)}"))
     if problems:
         raise SpecError(sorted(problems, key=lambda one: (one.line, one.message)), hint=_REMEDY)
-    return Lock(**fields, images=images)
+    return Lock(**fields, images=images, apt_packages=packages if isinstance(packages, dict) else {})
+
+
+def _are_packages(platform: str, packages: object) -> bool:
+    if not (_PLATFORM.fullmatch(platform) and isinstance(packages, Mapping)):
+        return False
+    return all(isinstance(one, str) and APT_PACKAGE.fullmatch(f"{name}={one}") for name, one in packages.items())

@@ -37,7 +37,7 @@ LABEL_KEY_PATTERN = f"^({_OBJECT_LABEL_PREFIX.pattern}/)?{_OBJECT_LABEL_NAME.pat
 _HOST_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 _PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 # Debian policy 5.6.7 and 5.6.12; no hyphen at a name's end, by which apt-get understands that it shall be removed.
-_APT_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](=([0-9]+:)?[0-9][A-Za-z0-9.+~-]*)?")
+APT_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](=([0-9]+:)?[0-9][A-Za-z0-9.+~-]*)?")
 _RELEASE = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}(\.[0-9]{1,4})?")
 _PYTHON = re.compile(r"3\.[0-9]{1,2}")
 _DURATION = re.compile(r"(?=[0-9])(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
@@ -227,7 +227,7 @@ def _package_name(text: str) -> str:
 
 
 def _apt_package(text: str) -> str:
-    if not _APT_PACKAGE.fullmatch(text):
+    if not APT_PACKAGE.fullmatch(text):
         raise fault(f"{found(text)} is not a Debian package's name", 'for example "libgomp1", or "libgomp1=12.2.0-14"')
     return text
 
@@ -250,7 +250,7 @@ PortNumber: TypeAlias = Annotated[
     int, AfterValidator(_port), WithJsonSchema({"type": "integer", "minimum": LOWEST_PORT, "maximum": 65535})
 ]
 PackageName: TypeAlias = Annotated[str, AfterValidator(_package_name), _text_schema(_PACKAGE)]
-AptPackage: TypeAlias = Annotated[str, AfterValidator(_apt_package), _text_schema(_APT_PACKAGE)]
+AptPackage: TypeAlias = Annotated[str, AfterValidator(_apt_package), _text_schema(APT_PACKAGE)]
 FlowerRelease: TypeAlias = Annotated[str, AfterValidator(_release), _text_schema(_RELEASE)]
 PythonMinor: TypeAlias = Annotated[str, AfterValidator(_python), _text_schema(_PYTHON)]
 Duration: TypeAlias = Annotated[
