@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -133,9 +133,9 @@ def _build(
     sign: str | None,
 ) -> str:
     """Build an image without an engine; return its digest if it was pushed."""
-    with closing(Registries()) as registries, out.working("building"):
+    with closing(Registries()) as registries, out.working("building"), ExitStack() as trials:
         found = bases.find(registries, start, platforms, out.step)
-        built = [building.build(registries, recipe, one, progress=out.step) for one in found]
+        built = [building.build(registries, recipe, one, trials, progress=out.step) for one in found]
         for one in built:
             if one.untried:
                 out.say(f"The image for {one.base.platform} was not tried: {one.untried}.")
@@ -145,6 +145,8 @@ def _build(
                 f"! Taken back by its publisher (yanked): {package}. --upgrade takes another where the app lets it."
             )
         root = building.root_document(built)
+        if output is not None or not push:
+            building.finish(built)
         if output is not None:
             sharing.save(registries, name, built, output, out.step)
         pushed = sharing.push(registries, name, built, out.step) if push else None

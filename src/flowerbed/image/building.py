@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from flowerbed.image.bases import BaseImage
 from flowerbed.image.layers import Layer
 from flowerbed.image.manifest import Added, Document
 from flowerbed.image.recipe import APP_FOLDER, Recipe, annotations_of, labels_of
+from flowerbed.image.trying import Trial
 from flowerbed.registry.client import Registries
 
 _FORMAT = 2
@@ -50,6 +52,8 @@ class Built:
         Why it was not tried; empty if it was.
     yanked : tuple of str
         Packages among them whose publishers took that version back, with their reasons, as known when it was installed.
+    trial : Trial or None
+        How it is being tried.
     """
 
     base: BaseImage
@@ -60,6 +64,7 @@ class Built:
     blobs: dict[str, Path]
     untried: str = ""
     yanked: tuple[str, ...] = ()
+    trial: Trial | None = None
 
 
 def bring_lock_up_to_date(
@@ -122,13 +127,26 @@ def check_without_engine(apt_packages: Sequence[str]) -> None:
         )
 
 
-def build(registries: Registries, recipe: Recipe, base: BaseImage, *, progress: Progress = silent) -> Built:
-    """Make the image of an app for one platform.
+def build(
+    registries: Registries, recipe: Recipe, base: BaseImage, trials: ExitStack, *, progress: Progress = silent
+) -> Built:
+    """Make the image of an app for one platform, and begin to try it: `finish` waits for what comes of that.
+
+    Parameters
+    ----------
+    registries : Registries
+        Where the base comes from.
+    recipe : Recipe
+        What it is made of.
+    base : BaseImage
+        What it stands on.
+    trials : ExitStack
+        With which the trial ends, however that comes.
+    progress : callable
+        Is told what happens.
 
     Raises
     ------
-    AppError
-        If its ServerApp or ClientApp cannot be imported in it.
     EnvironmentFailed
         If its packages cannot be installed.
     ImageFailed
@@ -142,9 +160,10 @@ def build(registries: Registries, recipe: Recipe, base: BaseImage, *, progress: 
         root = None if why_not else base.files(registries, progress)
         layer_of_packages = _layer_of_packages(recipe, base, wanted, root, progress)
         layer_of_app = _layer_of_app(files, base)
+        trial = None
         if root is not None:
             progress("trying the image")
-            _try(recipe, base, root, layer_of_packages, files, wanted)
+            trial = trials.enter_context(_trying(recipe, base, root, layer_of_packages, files, wanted))
     added = [Added(layer_of_packages.layer, f"{len(wanted)} packages of {APP_LOCK}")] if wanted else []
     added.append(Added(layer_of_app.layer, f"the app {recipe.says}"))
     config = manifest.configuration(base.config, added, labels_of(recipe, base.name, base.digest))
@@ -159,7 +178,23 @@ def build(registries: Registries, recipe: Recipe, base: BaseImage, *, progress: 
         blobs=blobs,
         untried=why_not,
         yanked=layer_of_packages.yanked,
+        trial=trial,
     )
+
+
+def finish(built: Sequence[Built]) -> None:
+    """Wait until images have been tried.
+
+    Raises
+    ------
+    AppError
+        If the app's ServerApp or ClientApp cannot be imported in one.
+    ImageFailed
+        If nothing can be run in one.
+    """
+    for one in built:
+        if one.trial is not None:
+            one.trial.finish()
 
 
 @dataclass(frozen=True)
@@ -276,9 +311,10 @@ def _layer_of_app(files: list[tuple[str, Path]], base: BaseImage) -> _Made:
     return _Made(layer, place, place)
 
 
-def _try(
+@contextmanager
+def _trying(
     recipe: Recipe, base: BaseImage, root: Path, made: _Made, files: list[tuple[str, Path]], wanted: Sequence[Package]
-) -> None:
+) -> Iterator[Trial]:
     with scratch() as folder:
         app = folder / APP_FOLDER
         for path, file in files:
@@ -286,8 +322,10 @@ def _try(
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)
         gone = packages.removed(wanted, base.holds, made.files)
-        env = trying.of_image(base.config)
-        trying.check([root, made.files, folder], base.holds, gone, env, APP_FOLDER, where=str(recipe.app.resolve()))
+        env, where = trying.of_image(base.config), str(recipe.app.resolve())
+        parts = [root, made.files, folder]
+        with trying.begun(parts, base.holds, gone, env, APP_FOLDER, where=where) as trial:
+            yield trial
 
 
 def root_document(built: Sequence[Built]) -> Document:

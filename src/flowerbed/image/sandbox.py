@@ -11,8 +11,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -70,6 +70,12 @@ class Sandbox:
         seconds : float
             When it is ended; its status is 124 then.
         """
+        with self.started(argv, changes) as running:
+            return running.finish(seconds)
+
+    @contextmanager
+    def started(self, argv: Sequence[str], changes: Path) -> Iterator[Running]:
+        """Start a program, as `run` does; what is left of it at the end is ended."""
         with tempfile.TemporaryDirectory(dir=changes.parent, ignore_cleanup_errors=True) as work:
             mounted, scratch = Path(work, "root"), Path(work, "work")
             mounted.mkdir()
@@ -78,13 +84,37 @@ class Sandbox:
             options = f"lowerdir={lower},upperdir={changes},workdir={scratch}"
             gone = Path(work, "gone")
             gone.write_text("".join(f"{path}\0" for path in self.gone), encoding="utf-8")
-            return _run([str(mounted), options, str(gone), *argv], self.environment, seconds)
+            child = _start([str(mounted), options, str(gone), *argv], self.environment)
+            try:
+                yield Running(child)
+            finally:
+                if child.poll() is None:
+                    with suppress(ProcessLookupError):
+                        os.killpg(child.pid, signal.SIGKILL)
+                    child.communicate()
 
 
-def _run(arguments: Sequence[str], environment: Mapping[str, str], seconds: float) -> tuple[int, str, str]:
-    command = [*_namespaces(), "/bin/sh", "-c", _SCRIPT, "sh", *arguments]
-    child = subprocess.Popen(
-        command,
+class Running:
+    """A program that runs in an image."""
+
+    def __init__(self, child: subprocess.Popen[str]) -> None:
+        self._child = child
+        self._result: tuple[int, str, str] | None = None
+
+    def finish(self, seconds: float = SECONDS) -> tuple[int, str, str]:
+        """Wait for it; return what `Sandbox.run` does, however often it is asked."""
+        if self._result is None:
+            try:
+                output, errors = self._child.communicate(timeout=seconds)
+                self._result = self._child.returncode, output, errors
+            except subprocess.TimeoutExpired:
+                self._result = 124, "", f"did not end within {seconds:g} s"
+        return self._result
+
+
+def _start(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*_namespaces(), "/bin/sh", "-c", _SCRIPT, "sh", *arguments],
         env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -94,16 +124,6 @@ def _run(arguments: Sequence[str], environment: Mapping[str, str], seconds: floa
         start_new_session=True,
         preexec_fn=death_sentence(os.getpid()),
     )
-    try:
-        output, errors = child.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        return 124, "", f"did not end within {seconds:g} s"
-    finally:
-        if child.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.communicate()
-    return child.returncode, output, errors
 
 
 def _namespaces() -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 from flowerbed.environments.cache import Progress
 from flowerbed.errors import ImageFailed
 from flowerbed.image import bases, bill, provenance
-from flowerbed.image.building import Built, root_document
+from flowerbed.image.building import Built, finish, root_document
 from flowerbed.image.manifest import Document
 from flowerbed.image.provenance import Revision
 from flowerbed.image.recipe import Recipe
@@ -48,10 +48,12 @@ class Shared:
 
 
 def push(registries: Registries, name: str, built: Sequence[Built], progress: Progress) -> Shared:
-    """Push an image: its layers, then its manifests, and its tag last.
+    """Push an image: its layers, then, when it has been tried, its manifests, and its tag last.
 
     Raises
     ------
+    AppError, ImageFailed
+        As `flowerbed.image.building.finish`; the tag is as it was.
     RegistryError
         If the registry does not take it; the tag is as it was.
     """
@@ -63,7 +65,7 @@ def push(registries: Registries, name: str, built: Sequence[Built], progress: Pr
     root = root_document(built)
     manifests = [one.document for one in built if one.document != root]
     count = bases.counting(f"pushing {name}", sum(blob.size for blob in blobs), progress)
-    pushed = push_image(registries, name, blobs, [*manifests, root], count)
+    pushed = push_image(registries, name, blobs, [*manifests, root], count, lambda: finish(built))
     return Shared(name, pushed.digest, pushed.size, pushed.changed)
 
 

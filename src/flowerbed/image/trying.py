@@ -10,7 +10,9 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from flowerbed.errors import ImageFailed
 from flowerbed.flower import inside
 from flowerbed.flower.checked import explain
 from flowerbed.image.base import MACHINES, Base
-from flowerbed.image.sandbox import Sandbox
+from flowerbed.image.sandbox import Running, Sandbox
 
 _OURS = ".flowerbed"
 _CHUNKS = 8
@@ -94,10 +96,45 @@ def compile_packages(root: Path, base: Base, files: Path, gone: Sequence[str], e
                 shutil.copyfile(compiled, copy)
 
 
-def check(
+@dataclass(frozen=True)
+class Trial:
+    """An image that is being tried.
+
+    Parameters
+    ----------
+    running : Running
+        What tries it.
+    where : str
+        The app's folder here, for messages.
+    """
+
+    running: Running
+    where: str
+
+    def finish(self) -> None:
+        """Wait for the result.
+
+        Raises
+        ------
+        AppError
+            If the app is none of Flower's, or its ServerApp or ClientApp cannot be imported; says what is missing.
+        ImageFailed
+            If the image's Python does not start.
+        """
+        status, output, errors = self.running.finish()
+        answer = _last_line(output)
+        if answer is None:
+            raise _does_not_start(status, errors)
+        explain(answer, self.where)
+
+
+@contextmanager
+def begun(
     layers: Sequence[Path], base: Base, gone: Sequence[str], environment: Mapping[str, str], app: str, *, where: str
-) -> None:
-    """Check in an image that its app is one of Flower's, and that its ServerApp and ClientApp can be imported.
+) -> Iterator[Trial]:
+    """Begin to check in an image that its app is one of Flower's, and that ServerApp and ClientApp can be imported.
+
+    It takes seconds, in which other things can be done.
 
     Parameters
     ----------
@@ -113,13 +150,6 @@ def check(
         The app's folder in the image, without a slash before it.
     where : str
         The app's folder here, for messages.
-
-    Raises
-    ------
-    AppError
-        If it is none, or they cannot; says what is missing.
-    ImageFailed
-        If the image's Python does not start.
     """
     with tempfile.TemporaryDirectory(dir=layers[0].parent) as work:
         changes = Path(work, "changes")
@@ -129,11 +159,8 @@ def check(
             shutil.copyfile(script, scripts / script.name)
         env = {**environment, "HOME": "/tmp", "FLWR_HOME": "/tmp/flwr", "FLWR_TELEMETRY_ENABLED": "0"}  # noqa: S108
         argv = [f"/{base.prefix}/bin/python", f"/{_OURS}/{inside.CHECK.name}", f"/{app}", "--named", where]
-        status, output, errors = Sandbox(layers, env, gone).run(argv, changes)
-    answer = _last_line(output)
-    if answer is None:
-        raise _does_not_start(status, errors)
-    explain(answer, where)
+        with Sandbox(layers, env, gone).started(argv, changes) as running:
+            yield Trial(running, where)
 
 
 def _last_line(output: str) -> dict[str, Any] | None:

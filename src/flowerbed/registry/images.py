@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +66,7 @@ def push_image(
     blobs: Sequence[Blob],
     manifests: Sequence[Manifest],
     progress: Progress = silent,
+    ready: Callable[[], None] = lambda: None,
 ) -> Pushed:
     """Push an image; what is there already is not pushed again.
 
@@ -81,6 +82,8 @@ def push_image(
         The image's own last; what an index is made of before the index.
     progress : callable
         Is told how many bytes of the blobs it went forward, those among them that are there already.
+    ready : callable
+        Is called when the blobs are there, which nobody can see yet; what it raises keeps the image from being named.
 
     Raises
     ------
@@ -91,6 +94,7 @@ def push_image(
     with tag_unchanged():
         if standing(registries, name, Reference.parse(name).tag or root.digest) == root.digest:
             progress(sum(blob.size for blob in blobs))
+            ready()
             return Pushed(root.digest, 0, changed=False)
         for blob in blobs:
             if has_blob(registries, name, blob.digest):
@@ -98,6 +102,7 @@ def push_image(
             else:
                 push_blob(registries, name, blob.digest, blob.size, blob.content, progress)
                 size += blob.size
+    ready()
     push_manifests(registries, name, manifests)
     return Pushed(root.digest, size, changed=True)
 
