@@ -50,6 +50,8 @@ NODE_COMMANDS = {
     "kit": ("node:kit", "Write what a site needs to start a SuperNode of an external pool."),
 }
 IMAGE_COMMANDS = {
+    "list": ("images:list_", "List what `build` keeps in the cache."),
+    "prune": ("images:prune", "Delete what no build has used for a while."),
     "mirror": ("images:mirror", "Copy what a federation needs into a registry of your own."),
 }
 GROUPS = {

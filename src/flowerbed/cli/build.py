@@ -20,7 +20,7 @@ from flowerbed.environments.cache import write_durably
 from flowerbed.environments.python import choose_python
 from flowerbed.errors import UsageError
 from flowerbed.flower.releases import Row
-from flowerbed.image import bases, building, sharing, signing, trying
+from flowerbed.image import bases, building, sharing, signing, store, trying
 from flowerbed.image.bases import Platform
 from flowerbed.image.containerfile import Options, with_versions
 from flowerbed.image.engine import Engine
@@ -133,7 +133,7 @@ def _build(
     sign: str | None,
 ) -> str:
     """Build an image without an engine; return its digest if it was pushed."""
-    with closing(Registries()) as registries, out.working("building"), ExitStack() as trials:
+    with store.in_use(), closing(Registries()) as registries, out.working("building"), ExitStack() as trials:
         found = bases.find(registries, start, platforms, out.step)
         built = [building.build(registries, recipe, one, trials, progress=out.step) for one in found]
         for one in built:

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from flowerbed.cli.output import Output
-from flowerbed.image import bases, by_recipe, containerfile, sharing, signing
+from flowerbed.image import bases, by_recipe, containerfile, sharing, signing, store
 from flowerbed.image.bases import Platform
 from flowerbed.image.containerfile import Options
 from flowerbed.image.engine import Engine
@@ -53,7 +53,7 @@ def build(
     attached: list[str] = []
     apt: dict[str, str] = {}
     digest, packages = "", []
-    with closing(Registries()) as registries, out.working("building"):
+    with store.in_use(), closing(Registries()) as registries, out.working("building"):
         [found] = bases.find(registries, base, [platform], out.step)
         by_recipe.build(engine, recipe, found, name, options, out.step)
         if push:

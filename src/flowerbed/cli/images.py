@@ -1,7 +1,8 @@
-"""`flowerbed images mirror`."""
+"""`flowerbed images list`, `prune` and `mirror`."""
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,8 @@ from flowerbed.cli.options import FlowerVersion, Json
 from flowerbed.cli.output import Output
 from flowerbed.environments.cache import scratch
 from flowerbed.flower.releases import Row, choose
+from flowerbed.image.pruning import Kept, list_kept
+from flowerbed.image.pruning import prune as prune_kept
 from flowerbed.kubernetes.mirroring import BASE, Wanted, fragment, of_any_federation, registry, unpinned, wanted
 from flowerbed.kubernetes.opening import open_file
 from flowerbed.registry.client import Registries
@@ -21,6 +24,50 @@ from flowerbed.spec.load import FEDERATION_FILE
 from flowerbed.spec.model import Federation
 
 MB = 1_000_000
+DAY = 86_400.0
+
+
+def list_(*, json: Json = False) -> None:
+    """List what `flowerbed build` keeps in the cache, last used first: bases, packages, layers."""
+    out = Output(as_json=json)
+    found = list_kept()
+    _show(out, found)
+    if not found:
+        out.say("There is nothing yet; `flowerbed build` keeps what it fetched and made.")
+
+
+def prune(
+    *,
+    older_than: Annotated[float, Parameter(help="Days for which no build used it.")] = 30.0,
+    all: Annotated[bool, Parameter(name="--all", negative="")] = False,  # noqa: A002 - the flag's name
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+) -> None:
+    """Delete what no build has used for a while. Images in registries stay; a later build fetches or makes it again.
+
+    Parameters
+    ----------
+    all
+        Delete all of it, however recently it was used.
+    dry_run
+        Only say what would be deleted.
+    """
+    out = Output(as_json=json)
+    removed = prune_kept(older_than=older_than * DAY, everything=all, dry_run=dry_run)
+    _show(out, removed)
+    freed = sum(one.size for one in removed)
+    out.say(f"{'Would delete' if dry_run else 'Deleted'} {len(removed)}, {freed / MB:.0f} MB.")
+
+
+def _show(out: Output, items: list[Kept]) -> None:
+    now = time.time()
+    rows = []
+    for one in items:
+        out.data("kept", {"path": str(one.path), "holds": one.holds, "bytes": one.size, "last_used": one.last_used})
+        days = (now - one.last_used) / DAY
+        rows.append([one.holds, f"{one.size / MB:.1f}", f"{days:.1f} days ago", str(one.path)])
+    if rows:
+        out.table(["WHAT", "MB", "LAST USED", "WHERE"], rows)
 
 
 def mirror(

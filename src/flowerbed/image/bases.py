@@ -89,6 +89,7 @@ class BaseImage:
                 layers = fetch(registries, self.name, self.manifest, progress)
                 progress(f"unpacking {self.name}")
                 unpack(layers, folder)
+        store.mark_used(place)
         return place
 
 
@@ -150,6 +151,7 @@ def _read(registries: Registries, name: str, digest: str, manifest: Mapping[str,
     try:
         known = json.loads(note.read_text(encoding="utf-8"))
         if known["format"] == _FORMAT:
+            store.mark_used(note)
             return Base.from_dict(known["base"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
@@ -166,6 +168,7 @@ def _blob(registries: Registries, name: str, descriptor: Mapping[str, Any], prog
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
         pull_blob(registries, name, descriptor["digest"], size, place, counting(f"pulling {name}", size, progress))
+    store.mark_used(place)
     return place
 
 

@@ -285,6 +285,7 @@ def _layer_of_packages(
             progress("writing the layer of packages")
             layer = layers.write(packages.entries(files, base.holds, gone), folder / _BLOB, owner=base.holds.owner)
             (folder / _NOTE).write_text(json.dumps({"layer": asdict(layer), "yanked": yanked}), encoding="utf-8")
+    store.mark_used(place)
     note = json.loads((place / _NOTE).read_text("utf-8"))
     return _Made(Layer(**note["layer"]), place / _BLOB, place / _FILES, tuple(note["yanked"]))
 

@@ -6,13 +6,19 @@ so whoever is killed leaves nothing that would be used.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
-from flowerbed.environments.cache import cache_root, locked
+from flowerbed.environments.cache import cache_root, locked, try_lock, writable
+
+LOCKS = ".locks"
+"""The folder of locks beside what is made."""
 
 
 def root() -> Path:
@@ -41,6 +47,32 @@ def packages(key: str) -> Path:
 
 
 @contextmanager
+def in_use() -> Iterator[None]:
+    """Keep others from removing anything while an image is built; several can be built at once."""
+    with _lock_file() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def alone() -> Iterator[bool]:
+    """Tell whether nothing of it is in use, and keep it so meanwhile."""
+    with _lock_file() as file:
+        yield try_lock(file.fileno())
+
+
+def _lock_file() -> IO[bytes]:
+    with writable(root()):
+        return (root() / ".in-use").open("ab")
+
+
+def mark_used(place: Path) -> None:
+    """Let `flowerbed.image.pruning` know that something was of use."""
+    with suppress(OSError):
+        os.utime(place)
+
+
+@contextmanager
 def filling(place: Path) -> Iterator[Path | None]:
     """Give a folder that becomes ``place`` once it is left without an error; None if it has become so meanwhile.
 
@@ -50,7 +82,7 @@ def filling(place: Path) -> Iterator[Path | None]:
         yield None
         return
     place.parent.mkdir(parents=True, exist_ok=True)
-    with locked(place.parent / ".locks" / f"{place.name}.lock", waiting=lambda: None):
+    with locked(place.parent / LOCKS / f"{place.name}.lock", waiting=lambda: None):
         if place.exists():
             yield None
             return
