@@ -30,7 +30,10 @@ _MEANINGS: tuple[tuple[str, str, str | None], ...] = (
     (
         r"No space left on device|os error 28\b|Disk quota exceeded",
         "there is no space left on the disk",
-        "Free some space (`flowerbed env prune`, `flowerbed images prune`, `uv cache prune`), or set FLOWERBED_CACHE_DIR and UV_CACHE_DIR.",
+        (
+            "Free some space (`flowerbed env prune`, `flowerbed images prune`, `uv cache prune`),"
+            " or set FLOWERBED_CACHE_DIR and UV_CACHE_DIR."
+        ),
     ),
     (
         r"Hash mismatch",
