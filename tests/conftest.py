@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from xdist.remote import Producer
 
-from cluster.wanted import ClusterFirst, says_cluster, wants_cluster
+from cluster.wanted import ClusterFirst, says_cluster, shares_cluster, wants_cluster
 from environments import EVERYDAY
 from flowerbed.flower.releases import RELEASES, Row
 
@@ -35,7 +35,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if wants_cluster(item) and not says_cluster(str(item.path)):
             raise pytest.UsageError(f"{item.nodeid} wants a cluster: let the name of its file end with _on_cluster.py")
-    items.sort(key=lambda item: item.path.relative_to(HERE).parts[0] not in LONG)
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """Return when a test has its turn: 0 is first."""
+    if says_cluster(str(item.path)) and not shares_cluster(str(item.path)):
+        return 2
+    return int(item.path.relative_to(HERE).parts[0] not in LONG)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ClusterFirst | None:

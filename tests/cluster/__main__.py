@@ -1,4 +1,7 @@
-"""``python -m cluster up`` and ``down``: one cluster in the background, for developers."""
+"""``python -m cluster up`` and ``down``: one cluster in the background, for developers.
+
+``build`` makes what clusters are made of.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from cluster import Cluster, ClusterFailed
+from cluster import Cluster, ClusterFailed, build
 from cluster.build import BuildFailed
 from cluster.images import flower_images
 from cluster.packages import cluster_cache, missing
@@ -30,10 +33,27 @@ def main() -> int:
         )
         words.add_argument("--nodes", type=int, default=1, help="how many nodes")
     verbs.add_parser("down", help="end the cluster")
+    verbs.add_parser("build", help="build all that clusters are made of, before one is wanted")
     asked = parser.parse_args()
+    if asked.verb == "build":
+        return _build()
     if asked.verb == "down":
         return _down()
     return _up(asked.nodes) if asked.verb == "up" else _serve(asked.nodes)
+
+
+def _build() -> int:
+    if problem := missing():
+        print(problem, file=sys.stderr)
+        return 1
+    try:
+        build.ensure(print)
+        for release in RELEASES:
+            flower_images(release, print)
+    except BuildFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 def _up(nodes: int) -> int:
