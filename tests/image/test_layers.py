@@ -103,6 +103,13 @@ def test_every_kind_of_layer_is_read(kind: str, tmp_path: Path) -> None:
         assert [member.name for member in archive] == ["etc/os-release"]
 
 
+def test_a_layer_is_read_as_what_it_is_where_its_name_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "layer").write_bytes(layers.zstd.compress(archived({"etc/os-release": b"ID=debian\n"})))
+    # So Docker pushes an image, if the registry has the layers of its base with zstd.
+    with layers.opened(tmp_path / "layer", "application/vnd.docker.image.rootfs.diff.tar.gzip") as archive:
+        assert [member.name for member in archive] == ["etc/os-release"]
+
+
 @pytest.mark.parametrize("kind", [ZSTD, GZIP, PLAIN])
 def test_a_damaged_layer_is_said_to_be_one(kind: str, tmp_path: Path) -> None:
     (tmp_path / "layer").write_bytes(b"no layer at all, whatever its name says" * 40)

@@ -36,6 +36,9 @@ OF_DOCKER = {
 }
 """What Docker calls the same."""
 
+_STARTS = {b"\x28\xb5\x2f\xfd": ZSTD, b"\x1f\x8b": GZIP}
+"""How what is compressed begins."""
+
 WRITER = f"1 zstd {'.'.join(map(str, zstd.zstd_version_info))}"
 """Of what the bytes of a layer depend beside its content."""
 
@@ -200,14 +203,18 @@ def opened(file: Path, media_type: str) -> Iterator[tarfile.TarFile]:
 @contextmanager
 def _unpacked(file: Path, media_type: str) -> Iterator[IO[bytes]]:
     kind = OF_DOCKER.get(media_type, media_type)
-    if kind == ZSTD:
-        with zstd.ZstdFile(file, "rb") as stream:
-            yield stream
-    elif kind == GZIP:
-        with gzip.open(file, "rb") as stream:
-            yield stream  # type: ignore[misc]
-    elif kind == PLAIN:
-        with file.open("rb", buffering=_BLOCK) as plain:
-            yield plain
-    else:
+    if kind not in (ZSTD, GZIP, PLAIN):
         raise ImageFailed(f"a layer of the base image is of a kind that is not known: {media_type}", where=file.name)
+    with file.open("rb", buffering=_BLOCK) as raw:
+        # As container runtimes do: Docker pushes an image whose base's layers are there with zstd, and says gzip.
+        start = raw.read(4)
+        raw.seek(0)
+        kind = next((found for begin, found in _STARTS.items() if start.startswith(begin)), kind)
+        if kind == ZSTD:
+            with zstd.ZstdFile(raw, "rb") as stream:
+                yield stream
+        elif kind == GZIP:
+            with gzip.open(raw, "rb") as stream:
+                yield stream  # type: ignore[misc]
+        else:
+            yield raw
