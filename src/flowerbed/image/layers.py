@@ -32,9 +32,10 @@ GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 PLAIN = "application/vnd.oci.image.layer.v1.tar"
 OF_DOCKER = {
     "application/vnd.docker.image.rootfs.diff.tar.gzip": GZIP,
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": ZSTD,
     "application/vnd.docker.image.rootfs.diff.tar": PLAIN,
 }
-"""What Docker calls the same."""
+"""What Docker calls the same: the one with zstd where it keeps its images in containerd."""
 
 _STARTS = {b"\x28\xb5\x2f\xfd": ZSTD, b"\x1f\x8b": GZIP}
 """How what is compressed begins."""
