@@ -26,7 +26,7 @@ END = (
         (Engine.PODMAN, "podman build --layers --format oci", f"podman push {FAR}"),
         (
             Engine.DOCKER,
-            "docker buildx build --load --progress plain --provenance=false",
+            "docker buildx build --output type=docker,oci-mediatypes=true --progress plain --provenance=false",
             f"docker push {FAR}",
         ),
     ],

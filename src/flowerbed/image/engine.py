@@ -24,6 +24,9 @@ _LAST_LINES = 20
 _LONG = 240
 """Characters of a line; an instruction is one line, and its error stands behind it."""
 
+_LOAD = ("--output", "type=docker,oci-mediatypes=true")
+"""What --load says, in OCI's words: containerd 1.6 does not know Docker's for a layer of the base with zstd."""
+
 _COUNTING = re.compile(r"#\d+ (sha256:\S+ .* / .*|\.\.\.)")
 """How BuildKit counts bytes, many times each second, and says that it goes on with another step."""
 
@@ -129,7 +132,7 @@ def build_command(
     start = {
         Engine.BUILDAH: ["buildah", "build", "--layers", "--format", "oci"],
         Engine.PODMAN: ["podman", "build", "--layers", "--format", "oci"],
-        Engine.DOCKER: ["docker", "buildx", "build", "--load", "--progress", "plain", "--provenance=false"],
+        Engine.DOCKER: ["docker", "buildx", "build", *_LOAD, "--progress", "plain", "--provenance=false"],
     }[engine]
     return [
         *start,
