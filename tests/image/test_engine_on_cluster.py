@@ -181,8 +181,8 @@ def test_an_engine_builds_the_recipe_and_leaves_no_trace_of_how(
     assert {f"pkg:pypi/tqdm@{new}", f"pkg:pypi/flwr@{RELEASE}"} <= {one["purl"] for one in components}
     assert "application/vnd.in-toto+json" in attached
 
-    new = manifest["layers"][len(base["layers"]) :]
-    layers = [read(image, layer, tmp_path) for layer in new]
+    added = manifest["layers"][len(base["layers"]) :]
+    layers = [read(image, layer, tmp_path) for layer in added]
     files = {path: found for layer in layers for path, found in layer.items()}
     assert any(path.endswith("site-packages/tqdm/std.py") for path in files)
     assert any(path.endswith("site-packages/docopt.py") for path in files)  # it is there as a source archive alone

@@ -220,12 +220,12 @@ def _run(engine: Engine, command: Sequence[str], doing: str, image: str, progres
     )
     if code != 0:
         raise ImageFailed(
-            f"{engine} could not {doing}; it ended with {code}\n{reason(lines)}".rstrip(),
+            f"{engine} could not {doing}; it ended with {code}\n{_reason(lines)}".rstrip(),
             hint=_hint(engine, lines, Reference.parse(image).host),
         )
 
 
-def reason(lines: Sequence[str]) -> str:
+def _reason(lines: Sequence[str]) -> str:
     """Return of what an engine said that which tells why it failed: the end, without what only fills it."""
     said = _TOLD_TWICE.sub("", "".join(f"{line}\n" for line in lines)).splitlines()
     telling = [_short(line) for line in (_STEP.sub("", one) for one in said) if not _FILLS.match(line)]
@@ -234,7 +234,7 @@ def reason(lines: Sequence[str]) -> str:
 
 def _hint(engine: Engine, lines: Sequence[str], host: str) -> str | None:
     """Return what to do about what an engine said last, if that is known."""
-    said = lines[-_LAST_LINES * 3 :]
+    said = [line for line in lines if line.strip()][-_LAST_LINES * 3 :]
     if said and _NO_LOGIN.search(said[-1]):
         return f"Log in with `{engine} login {host}`, as someone who may. What was built is kept."
     if any(_NO_COMPILER.search(line) for line in said):
