@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -79,12 +80,15 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \\
     --mount=type=secret,id=ca.crt,target=/run/secrets/ca.crt \\
     python -c 'import sys; from importlib.metadata import version; found = version("flwr"); sys.exit(found != "1.41.0" and f"the base image has Flower {{found}}, and the app is locked for Flower 1.41.0")' \\
  && if [ -s /run/secrets/ca.crt ]; then export PIP_CERT=/run/secrets/ca.crt; fi \\
- && PIP_USE_PEP517=1 python -m pip --no-cache-dir --disable-pip-version-check wheel --no-deps --require-hashes --wheel-dir /wheels -r /wheels/requirements.txt
+ && PIP_USE_PEP517=1 python -m pip --no-cache-dir --disable-pip-version-check wheel --no-deps --require-hashes --wheel-dir /wheels -r /wheels/requirements.txt \\
+ && touch /wheels/28d5e36b1d9af7b8
+WORKDIR /wheels
 
 FROM docker.io/flwr/superexec@{DIGEST}
 USER 0:0
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \\
-    set -- /wheels/*.whl \\
+    if [ ! -e /wheels/28d5e36b1d9af7b8 ]; then echo 'The engine does not show the packages that it made: empty its cache of builds, or take a newer one.' >&2; exit 1; fi \\
+ && set -- /wheels/*.whl \\
  && if [ -e "$1" ]; then python -m pip --no-cache-dir --disable-pip-version-check install --no-index --no-deps "$@"; fi
 COPY --chown=49999:49999 app /app
 LABEL org.opencontainers.image.title="tiny" \\
@@ -124,6 +128,25 @@ def test_a_compiler_that_is_asked_for_is_where_wheels_are_built_alone() -> None:
     wheels, image = containerfile(RECIPE, BASE, DIGEST, Options(PYTHONS, compiler=True)).split("\n\nFROM ")
     assert "--no-install-recommends build-essential\n" in wheels
     assert "apt-get" not in image
+
+
+def test_the_step_that_installs_is_another_one_where_anything_of_the_wheels_is_another() -> None:
+    def mark(recipe: Recipe, digest: str, options: Options) -> str:
+        # The last instruction of the first stage is a shield, so that an old Buildah shows what came before it.
+        wheels, image = containerfile(recipe, BASE, digest, options).split("\nWORKDIR /wheels\n\nFROM ")
+        [found] = re.findall(r"if \[ ! -e (/wheels/\w+) \]; then .* exit 1; fi", image)
+        assert wheels.endswith(f" \\\n && touch {found}")
+        return str(found)
+
+    plain = mark(RECIPE, DIGEST, Options(PYTHONS))
+    upgraded = replace(LOCK, packages=(*LOCK.packages[:-1], package("tqdm", version="2.0")))
+    assert mark(RECIPE, DIGEST, Options(PYTHONS)) == plain
+    assert plain not in {
+        mark(replace(RECIPE, lock=upgraded), DIGEST, Options(PYTHONS)),
+        mark(RECIPE, "sha256:" + "c" * 64, Options(PYTHONS)),
+        mark(RECIPE, DIGEST, Options(PYTHONS, compiler=True)),
+        mark(RECIPE, DIGEST, Options(PYTHONS, ("libgomp1",))),
+    }
 
 
 def test_what_is_installed_is_the_apps_alone_with_markers_and_hashes() -> None:

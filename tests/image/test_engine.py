@@ -26,7 +26,7 @@ END = (
         (Engine.PODMAN, "podman build --layers --format oci", f"podman push {FAR}"),
         (
             Engine.DOCKER,
-            "docker buildx build --load --progress plain --provenance=false",
+            "docker buildx build --output type=docker,oci-mediatypes=true --progress plain --provenance=false",
             f"docker push {FAR}",
         ),
     ],
@@ -57,6 +57,56 @@ def test_an_engine_that_is_not_here_is_told_with_one_that_is(tmp_path: Path, mon
     assert caught.value.hint == "Install it, or say --engine buildah, which is here."
 
 
+DOCKER = """\
+#!/bin/sh
+case "$1" in
+  --version) echo "Docker version 28.2.2, build e6534b4" ;;
+  buildx) {buildx} ;;
+  version) {daemon} ;;
+esac
+"""
+NO_DAEMON = "echo; echo 'Cannot connect to the Docker daemon at unix:///a. Is it running?' >&2; exit 1"
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (
+            DOCKER.format(buildx="echo v0.14.1", daemon=NO_DAEMON),
+            """\
+--engine: Docker's daemon does not answer: Cannot connect to the Docker daemon at unix:///a. Is it running?
+Start it, or have yourself added to the group docker, or say --engine podman, which is here.""",
+        ),
+        (
+            DOCKER.format(buildx="echo docker: no such command: buildx >&2; exit 1", daemon="echo 28.2.2"),
+            """\
+--engine: Docker cannot build with BuildKit here: docker: no such command: buildx
+Install its plug-in buildx (docker-buildx or docker-buildx-plugin), or say --engine podman, which is here.""",
+        ),
+        (
+            "#!/bin/sh\necho podman version 4.3.1\n",
+            """\
+--engine: the program docker is not Docker's own, but podman version 4.3.1
+If it is Podman by another name, say --engine podman.""",
+        ),
+        (DOCKER.format(buildx="echo v0.14.1", daemon="echo 28.2.2"), ""),
+    ],
+)
+def test_docker_needs_a_daemon_and_its_plug_in(
+    program: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name, text in (("docker", program), ("podman", "#!/bin/sh\n")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    if said:
+        with pytest.raises(ImageFailed) as caught:
+            engine.check(Engine.DOCKER)
+        assert str(caught.value) == said
+    else:
+        engine.check(Engine.DOCKER)
+
+
 def test_what_an_engine_says_is_told_and_is_the_reason_when_it_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +124,74 @@ def test_what_an_engine_says_is_told_and_is_the_reason_when_it_fails(
     with pytest.raises(ImageFailed) as caught:
         engine.push(Engine.PODMAN, FAR, told.append)
     assert caught.value.message == f"podman could not push {FAR}; it ended with 125\nSTEP 2\nno such thing"
+
+
+# What Docker 26.1 says with --progress plain, and Podman 4.3, where there is no compiler; all but the instruction.
+BUILDKIT = """\
+#5 sha256:96e29e149c96 8.39MB / 59.13MB 0.1s
+#6 ...
+#7 [wheels 3/4] RUN --mount=type=secret {long} touch /wheels/1
+#7 4.595 Building wheels for collected packages: pyaudio
+#7 4.972
+#7 4.972       error: [Errno 2] No such file or directory: 'x86_64-linux-gnu-gcc'
+#7 4.976 ERROR: Failed to build one or more wheels
+#7 ERROR: process "/bin/sh -c python {long} touch /wheels/1" did not complete successfully: exit code: 1
+------
+ > [wheels 3/4] RUN --mount=type=secret {long} touch /wheels/1:
+4.972       error: [Errno 2] No such file or directory: 'x86_64-linux-gnu-gcc'
+4.976 ERROR: Failed to build one or more wheels
+------
+Containerfile:16
+--------------------
+  15 |     COPY requirements.txt /wheels/
+  16 | >>> RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \\
+  17 |     WORKDIR /wheels
+--------------------
+ERROR: failed to solve: process "/bin/sh -c python {long} touch /wheels/1" did not complete successfully: exit code: 1
+"""
+PODMAN = """\
+Building wheels for collected packages: pyaudio
+
+      error: [Errno 2] No such file or directory: 'x86_64-linux-gnu-gcc'
+ERROR: Failed to build one or more wheels
+Error: building at STEP "RUN --mount=type=secret {long} touch /wheels/1": exit status 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "begin", "end"),
+    [
+        (
+            BUILDKIT,
+            'ERROR: failed to solve: process "/bin/sh -c python xxx',
+            ' touch /wheels/1" did not complete successfully: exit code: 1',
+        ),
+        (PODMAN, 'Error: building at STEP "RUN --mount=type=secret xxx', ' touch /wheels/1": exit status 1'),
+    ],
+)
+def test_the_reason_is_what_the_step_said_and_what_to_do_about_it(
+    said: str, begin: str, end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    (tmp_path / "said").write_text(said.format(long="x" * 300))
+    (tmp_path / "docker").write_text(f"#!/bin/sh\ncat {tmp_path}/said >&2\nexit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    told: list[str] = []
+    with pytest.raises(ImageFailed) as caught:
+        engine.build(Engine.DOCKER, tmp_path, FAR, "linux/amd64", FAR, {}, told.append)
+    *lines, last = caught.value.message.splitlines()
+    assert lines == [
+        f"docker could not build {FAR}; it ended with 1",
+        "Building wheels for collected packages: pyaudio",
+        "      error: [Errno 2] No such file or directory: 'x86_64-linux-gnu-gcc'",
+        "ERROR: Failed to build one or more wheels",
+    ]
+    assert (last.startswith(begin), " … " in last, last.endswith(end)) == (True, True, True), last
+    assert caught.value.hint == (
+        "Say --compiler; what else it needs to be compiled belongs into spec.app.build.aptPackages."
+    )
+    assert max(map(len, told)) < 250
+    assert not any("MB / " in line or line.endswith("...") for line in told)
 
 
 # --- the index -------------------------------------------------------------------------------------------

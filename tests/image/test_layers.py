@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from flowerbed.errors import ImageFailed
 from flowerbed.image import layers
-from flowerbed.image.layers import GZIP, PLAIN, ZSTD, Entry, removal, tree, write
+from flowerbed.image.layers import GZIP, OF_DOCKER, PLAIN, ZSTD, Entry, removal, tree, write
 from flowerbed.image.unpacking import unpack
 
 OWNER = (49999, 49999)
@@ -94,12 +94,20 @@ def archived(content: dict[str, bytes]) -> bytes:
     return data.getvalue()
 
 
-@pytest.mark.parametrize("kind", [ZSTD, GZIP, PLAIN, "application/vnd.docker.image.rootfs.diff.tar.gzip"])
+@pytest.mark.parametrize("kind", [ZSTD, GZIP, PLAIN, *OF_DOCKER])
 def test_every_kind_of_layer_is_read(kind: str, tmp_path: Path) -> None:
     plain = archived({"etc/os-release": b"ID=debian\n"})
-    packed = {ZSTD: layers.zstd.compress(plain), PLAIN: plain}.get(kind, gzip.compress(plain))
+    pack = {ZSTD: layers.zstd.compress, GZIP: gzip.compress, PLAIN: bytes}[OF_DOCKER.get(kind, kind)]
+    packed = pack(plain)
     (tmp_path / "layer").write_bytes(packed)
     with layers.opened(tmp_path / "layer", kind) as archive:
+        assert [member.name for member in archive] == ["etc/os-release"]
+
+
+def test_a_layer_is_read_as_what_it_is_where_its_name_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "layer").write_bytes(layers.zstd.compress(archived({"etc/os-release": b"ID=debian\n"})))
+    # So Docker pushes an image, if the registry has the layers of its base with zstd.
+    with layers.opened(tmp_path / "layer", "application/vnd.docker.image.rootfs.diff.tar.gzip") as archive:
         assert [member.name for member in archive] == ["etc/os-release"]
 
 

@@ -7,10 +7,16 @@ read their ignore files in other ways than a ``.flowerbedignore`` is read. What 
 
 Packages are fetched, checked and built in a stage that is left behind, so the image has no compiler, no wheels, and
 nothing of an index: its address and its certificate are secrets of the build.
+
+Buildah and Podman, also today's, take the step that installs from their cache though the stage that it installs from
+has changed (containers/buildah#6609); and before 1.29 they show it a stage that is in the cache as that was before its
+last instruction (#4375). So a mark that is made of all that the first stage depends on stands in both stages: a change
+changes the second, which makes sure that it is there; and the first one's last instruction does nothing.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +43,8 @@ _COMPILER = "build-essential"
 _PIP = "python -m pip --no-cache-dir --disable-pip-version-check"
 _AS_NEW = "PIP_USE_PEP517=1"
 """Has an older pip build as newer ones do, with what a package says that it needs for it; those ignore the variable."""
+
+_NO_MARK = "The engine does not show the packages that it made: empty its cache of builds, or take a newer one."
 
 _HEAD = f"""\
 # Written by `flowerbed build --containerfile`, which writes it anew: change app.lock or federation.yaml instead.
@@ -97,28 +105,38 @@ def containerfile(recipe: Recipe, base_name: str, base_digest: str, options: Opt
     apt = list(dict.fromkeys(options.apt_packages))
     said = labels_of(recipe, base_name, base_digest)
     tools = [_COMPILER, *apt] if apt or options.compiler else []
-    lines = [
-        _HEAD,
-        f"# {base_name}",
+    before = [
         f"{start} AS wheels",
         "USER 0:0",
         *([_run(_apt(tools))] if tools else []),
         f"COPY {REQUIREMENTS} /wheels/",
+    ]
+    mark = _mark(*before, requirements(recipe, options.pythons))
+    lines = [
+        _HEAD,
+        f"# {base_name}",
+        *before,
         _run(
             [
                 f"python -c '{_check(recipe)}'",
                 f"if [ -s {_CA} ]; then export PIP_CERT={_CA}; fi",
                 f"{_AS_NEW} {_PIP} wheel --no-deps --require-hashes --wheel-dir /wheels -r /wheels/{REQUIREMENTS}",
+                f"touch {mark}",
             ],
             f"type=secret,id={PIP_SECRET},target=/etc/pip.conf",
             f"type=secret,id={CA_SECRET},target={_CA}",
         ),
+        "WORKDIR /wheels",
         "",
         start,
         "USER 0:0",
         *([_run([*_apt(apt), "rm -rf /var/lib/apt/lists/* /var/cache/apt/*"])] if apt else []),
         _run(
-            ["set -- /wheels/*.whl", f'if [ -e "$1" ]; then {_PIP} install --no-index --no-deps "$@"; fi'],
+            [
+                f"if [ ! -e {mark} ]; then echo '{_NO_MARK}' >&2; exit 1; fi",
+                "set -- /wheels/*.whl",
+                f'if [ -e "$1" ]; then {_PIP} install --no-index --no-deps "$@"; fi',
+            ],
             "type=bind,from=wheels,source=/wheels,target=/wheels",
         ),
         f"COPY --chown={APP_USER} {APP_FOLDER} /{APP_FOLDER}",
@@ -184,6 +202,12 @@ def ignore_file() -> str:
         anchored = f"{APP_FOLDER}{pattern}" if pattern.startswith("/") else f"{APP_FOLDER}/**/{pattern}"
         lines.append(anchored.rstrip("/"))
     return "".join(f"{line}\n" for line in lines)
+
+
+def _mark(*of: str) -> str:
+    """Return the name of a file that says which wheels lie beside it."""
+    digest = hashlib.sha256("\0".join(of).encode()).hexdigest()
+    return f"/wheels/{digest[:16]}"
 
 
 def _check(recipe: Recipe) -> str:

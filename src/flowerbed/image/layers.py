@@ -32,9 +32,13 @@ GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 PLAIN = "application/vnd.oci.image.layer.v1.tar"
 OF_DOCKER = {
     "application/vnd.docker.image.rootfs.diff.tar.gzip": GZIP,
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": ZSTD,
     "application/vnd.docker.image.rootfs.diff.tar": PLAIN,
 }
-"""What Docker calls the same."""
+"""What Docker calls the same: the one with zstd where it keeps its images in containerd."""
+
+_STARTS = {b"\x28\xb5\x2f\xfd": ZSTD, b"\x1f\x8b": GZIP}
+"""How what is compressed begins."""
 
 WRITER = f"1 zstd {'.'.join(map(str, zstd.zstd_version_info))}"
 """Of what the bytes of a layer depend beside its content."""
@@ -200,14 +204,18 @@ def opened(file: Path, media_type: str) -> Iterator[tarfile.TarFile]:
 @contextmanager
 def _unpacked(file: Path, media_type: str) -> Iterator[IO[bytes]]:
     kind = OF_DOCKER.get(media_type, media_type)
-    if kind == ZSTD:
-        with zstd.ZstdFile(file, "rb") as stream:
-            yield stream
-    elif kind == GZIP:
-        with gzip.open(file, "rb") as stream:
-            yield stream  # type: ignore[misc]
-    elif kind == PLAIN:
-        with file.open("rb", buffering=_BLOCK) as plain:
-            yield plain
-    else:
+    if kind not in (ZSTD, GZIP, PLAIN):
         raise ImageFailed(f"a layer of the base image is of a kind that is not known: {media_type}", where=file.name)
+    with file.open("rb", buffering=_BLOCK) as raw:
+        # As container runtimes do: Docker pushes an image whose base's layers are there with zstd, and says gzip.
+        start = raw.read(4)
+        raw.seek(0)
+        kind = next((found for begin, found in _STARTS.items() if start.startswith(begin)), kind)
+        if kind == ZSTD:
+            with zstd.ZstdFile(raw, "rb") as stream:
+                yield stream
+        elif kind == GZIP:
+            with gzip.open(raw, "rb") as stream:
+                yield stream  # type: ignore[misc]
+        else:
+            yield raw
