@@ -6,11 +6,13 @@ Buildah has to be here; Podman and Docker are tried where they are.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from cluster.images import flower_images
 from cluster.packages import SEARCH_PATH, find
 from cluster.registry import add_images, serving
 from flowerbed.errors import ImageFailed
-from flowerbed.image import engine
+from flowerbed.image import engine, trying
 from flowerbed.image.engine import Engine
 from flowerbed.image.layers import opened
 from flowerbed.registry.client import Registries
@@ -129,6 +131,18 @@ def read(image: str, layer: Mapping[str, Any], folder: Path) -> dict[str, tuple[
         }
 
 
+def write_app(app: Path, address: str, image: str, *, more: str = "") -> Path:
+    (app / "tiny").mkdir(parents=True)
+    for name in ("__init__", "server", "client"):
+        (app / "tiny" / f"{name}.py").write_text(f"# {name}\n")
+    (app / "federation.yaml").write_text(
+        "apiVersion: flowerbed.dev/v1alpha1\nkind: Federation\nmetadata: {name: demo}\n"
+        f'spec:\n  flower: "{RELEASE}"\n  app: {{image: "{image}"{more}}}\n  images: {{registry: "{address}"}}\n'
+        "  supernodes: [{name: site}]\n"
+    )
+    return app
+
+
 def build(say: Say, app: Path, made_by: Engine, tqdm: str, *more: str) -> dict[str, Any]:
     (app / "pyproject.toml").write_text(
         PYPROJECT.replace('"iterators"', '"docopt==0.6.2"').replace("tqdm==4.66.5", f"tqdm=={tqdm}")
@@ -143,16 +157,9 @@ def build(say: Say, app: Path, made_by: Engine, tqdm: str, *more: str) -> dict[s
 def test_an_engine_builds_the_recipe_and_leaves_no_trace_of_how(
     made_by: Engine, address: str, tmp_path: Path, say: Say
 ) -> None:
-    app, image, (old, new) = tmp_path / "app", f"{address}/team/{made_by}:1", TQDM[made_by]
-    (app / "tiny").mkdir(parents=True)
-    for name in ("__init__", "server", "client"):
-        (app / "tiny" / f"{name}.py").write_text(f"# {name}\n")
+    image, (old, new) = f"{address}/team/{made_by}:1", TQDM[made_by]
+    app = write_app(tmp_path / "app", address, image)
     (app / ".env").write_text("PASSWORD=a\n")
-    (app / "federation.yaml").write_text(
-        "apiVersion: flowerbed.dev/v1alpha1\nkind: Federation\nmetadata: {name: demo}\n"
-        f'spec:\n  flower: "{RELEASE}"\n  app: {{image: "{image}"}}\n  images: {{registry: "{address}"}}\n'
-        "  supernodes: [{name: site}]\n"
-    )
     assert build(say, app, made_by, old)["pushed"] is False
     # From now on the engine has steps in its cache. With the image the step is gone that installs, and not those before
     # it; with another version it has to be another one. Flowerbed reads what was pushed, and would refuse it.
@@ -234,3 +241,27 @@ def test_who_is_not_logged_in_is_told_how_to(made_by: Engine, tmp_path: Path) ->
         server.server_close()
     assert "authentication required" in caught.value.message or "no basic auth" in caught.value.message
     assert caught.value.hint == f"Log in with `{made_by} login {host}`, as someone who may. What was built is kept."
+
+
+@pytest.mark.skipif(
+    os.environ.get("FLOWERBED_APT") != "1", reason="FLOWERBED_APT=1 gets a compiler from Debian's mirror: 300 MB"
+)
+def test_the_versions_of_debian_are_locked_until_upgrade(
+    made_by: Engine, address: str, tmp_path: Path, say: Say
+) -> None:
+    image, (version, _) = f"{address}/team/{made_by}-apt:1", TQDM[made_by]
+    app = write_app(tmp_path / "app", address, image, more=", build: {aptPackages: [tree]}")
+    found = build(say, app, made_by, version, "--push")["apt_packages"]
+    assert list(found) == ["tree"]
+    lock = read_lock((app / "federation.lock").read_text(), "federation.lock")
+    assert lock.apt_packages == {f"linux/{trying.here()}": found}
+
+    old = replace(lock, apt_packages={f"linux/{trying.here()}": {"tree": "0.9-1"}})
+    (app / "federation.lock").write_text(old.render())
+    status, said = say("build", str(app), "--engine", made_by)
+    assert status == 1
+    assert "E: Version '0.9-1' for 'tree' was not found" in said
+    assert "The mirror has tree in another version now. `flowerbed build --upgrade` takes that" in said
+    assert build(say, app, made_by, version, "--push", "--upgrade")["apt_packages"] == found
+    again = read_lock((app / "federation.lock").read_text(), "federation.lock")
+    assert again.apt_packages == lock.apt_packages

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from flowerbed.spec.lock import Lock
 from image.beds import RELEASE, Place, Say, write_app
 
 pytestmark = [pytest.mark.usefixtures("registry_here"), pytest.mark.timeout(300)]
@@ -118,6 +119,19 @@ def test_a_secret_in_the_app_is_refused_before_anything_is_written(place: Place,
     (place.app / "tiny" / "id_rsa").write_text("secret")
     assert "looks like a secret" in refused(say, place, "--containerfile", str(place.folder / "recipe"))
     assert not (place.folder / "recipe").exists()
+
+
+def test_versions_of_debian_that_are_locked_go_into_the_recipe(place: Place, say: Say) -> None:
+    place.base()
+    write = place.app / "federation.yaml"
+    write.write_text(write.read_text().replace("app: {", "app: {build: {aptPackages: [libgomp1, git]}, "))
+    lock = Lock(RELEASE, apt_packages={"linux/arm64": {"libgomp1": "12.2.0-14"}})
+    (place.app / "federation.lock").write_text(lock.render())
+    folder = place.folder / "recipe"
+    recipe(say, place, folder)
+    assert "libgomp1=12.2.0-14 git" in (folder / "Containerfile").read_text()
+    recipe(say, place, folder, "--upgrade")
+    assert "libgomp1 git" in (folder / "Containerfile").read_text()
 
 
 def test_packages_of_debian_take_an_engine(place: Place, say: Say) -> None:

@@ -44,6 +44,7 @@ _FILLS = re.compile(r"#\d+ |Copying (blob|config) |Getting image source |[0-9a-f
 _NO_LOGIN = re.compile(
     r"unauthorized|authentication required|no basic auth|access denied|requested access|\b40[13]\b", re.I
 )
+_NO_VERSION = re.compile(r"E: Version '[^']*' for '(?P<name>[^']*)' was not found")
 _NO_COMPILER = re.compile(r"(?=.*(?:not found|No such file))(?=.*\b(?:gcc|cc|g\+\+|c\+\+|clang|make)\b)")
 
 
@@ -239,6 +240,11 @@ def _hint(engine: Engine, lines: Sequence[str], host: str) -> str | None:
         return f"Log in with `{engine} login {host}`, as someone who may. What was built is kept."
     if any(_NO_COMPILER.search(line) for line in said):
         return "Say --compiler; what else it needs to be compiled belongs into spec.app.build.aptPackages."
+    if gone := next(filter(None, map(_NO_VERSION.search, said)), None):
+        return (
+            f"The mirror has {gone['name']} in another version now. `flowerbed build --upgrade` takes that; where"
+            " spec.app.build.aptPackages says a version, change it there."
+        )
     return None
 
 
