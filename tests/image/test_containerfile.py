@@ -87,7 +87,7 @@ WORKDIR /wheels
 FROM docker.io/flwr/superexec@{DIGEST}
 USER 0:0
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \\
-    if [ ! -e /wheels/28d5e36b1d9af7b8 ]; then echo 'The engine does not show the packages that it made: empty its cache of builds, or take a newer one.' >&2; exit 1; fi \\
+    if [ ! -e /wheels/28d5e36b1d9af7b8 ]; then echo 'The engine does not show the packages that it made: empty its cache, or take one with RUN --mount.' >&2; exit 1; fi \\
  && set -- /wheels/*.whl \\
  && if [ -e "$1" ]; then python -m pip --no-cache-dir --disable-pip-version-check install --no-index --no-deps "$@"; fi
 COPY --chown=49999:49999 app /app

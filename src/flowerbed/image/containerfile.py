@@ -44,7 +44,7 @@ _PIP = "python -m pip --no-cache-dir --disable-pip-version-check"
 _AS_NEW = "PIP_USE_PEP517=1"
 """Has an older pip build as newer ones do, with what a package says that it needs for it; those ignore the variable."""
 
-_NO_MARK = "The engine does not show the packages that it made: empty its cache of builds, or take a newer one."
+_NO_MARK = "The engine does not show the packages that it made: empty its cache, or take one with RUN --mount."
 
 _HEAD = f"""\
 # Written by `flowerbed build --containerfile`, which writes it anew: change app.lock or federation.yaml instead.
