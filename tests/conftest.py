@@ -7,15 +7,13 @@ from pathlib import Path
 import pytest
 from xdist.remote import Producer
 
-from cluster.wanted import ClusterFirst, says_cluster, shares_cluster, wants_cluster
+from cluster.wanted import ClusterFirst, says_cluster, turn_of, wants_cluster
 from environments import EVERYDAY
 from flowerbed.flower.releases import RELEASES, Row
 
 pytest_plugins = ["cluster.fixtures", "cut_off", "saying"]
 
 HERE = Path(__file__).parent
-LONG = ("federation", "releases", "templates")
-"""The folders whose tests wait for real federations: they come first, so that no worker is left alone with them."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -35,19 +33,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if wants_cluster(item) and not says_cluster(str(item.path)):
             raise pytest.UsageError(f"{item.nodeid} wants a cluster: let the name of its file end with _on_cluster.py")
-    items.sort(key=_turn)
-
-
-def _turn(item: pytest.Item) -> int:
-    """Return when a test has its turn: 0 is first."""
-    if says_cluster(str(item.path)) and not shares_cluster(str(item.path)):
-        return 2
-    return int(item.path.relative_to(HERE).parts[0] not in LONG)
+    items.sort(key=lambda item: turn_of(item.path.relative_to(HERE).as_posix()))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ClusterFirst | None:
     """Share out the tests among workers, unless another way was asked for (``--dist``)."""
-    return ClusterFirst(config, log) if config.option.dist == "load" else None
+    if config.option.dist != "load":
+        return None
+    config.option.loadscopereorder = False  # else the largest share comes first, and not the one whose turn it is
+    return ClusterFirst(config, log)
 
 
 def _everyday(item: pytest.Item) -> bool:

@@ -11,6 +11,7 @@ from by_hand import eventually
 from units import RunningUnit
 
 from flowerbed.flower.inside import node_keys
+from flowerbed.flower.inside.inside_programs import SETTLE
 from flowerbed.trust import keys
 
 PYTHON = (sys.executable, "-u", "-c")
@@ -70,6 +71,14 @@ def test_a_unit_starts_its_supernode_with_a_key(file: Path, tmp_path: Path) -> N
         unit.says("here")
         assert "key -----BEGIN OPENSSH PRIVATE KEY-----" in unit.lines
         assert "[flowerbed: this SuperNode comes with key " in unit.text
+
+
+def test_a_supernode_in_a_new_folder_lets_one_of_its_name_leave_first(file: Path, tmp_path: Path) -> None:
+    code = f"import os; print('settles', os.environ.get({SETTLE!r}), flush=True)\n{WAITS}"
+    for settles in (str(node_keys.SETTLE_SECONDS), "None"):  # in the folder of its own Pod the next key is another one
+        with RunningUnit(supernode(file, tmp_path / "own", code)) as unit:
+            unit.says("here")
+            assert f"settles {settles}" in unit.lines
 
 
 def test_the_unit_of_a_revoked_supernode_starts_nothing_and_waits(file: Path, tmp_path: Path) -> None:

@@ -16,6 +16,9 @@ from typing import IO
 IMPORTED = "FLOWERBED_IMPORTED"
 """Names to the launcher the descriptor to which it writes a byte when it has imported its program."""
 
+SETTLE = "FLOWERBED_SETTLE_SECONDS"
+"""Says to the launcher how long after its start the program begins at the soonest, unless it has to wait anyway."""
+
 _SAYING_SECONDS = 1.0
 _LONGEST_LINE = 2**20  # bytes; a longer one is cut into several
 

@@ -6,6 +6,9 @@ of its start, waits until each address in ``FLOWERBED_WAIT_FOR`` accepts connect
 ``FLOWERBED_WAIT_FOR_FILE`` names exists, and only then lets it begin. The program is the release's own entry point,
 in this same process, with its own arguments.
 
+``FLOWERBED_SETTLE_SECONDS`` has the program begin no sooner than so long after the start, unless an address had to be
+waited for: see `node_keys`.
+
 Before it waits it writes a byte to the descriptor that ``FLOWERBED_IMPORTED`` names, if any: whoever reads it may
 now start what would have been in its way on the same few cores.
 
@@ -32,6 +35,7 @@ from typing import Any
 WAIT_FOR = "FLOWERBED_WAIT_FOR"
 WAIT_FOR_FILE = "FLOWERBED_WAIT_FOR_FILE"
 IMPORTED = "FLOWERBED_IMPORTED"
+SETTLE = "FLOWERBED_SETTLE_SECONDS"
 POLL_SECONDS = 0.05
 SQLITE_SECONDS = 25.0
 """Less than the 30 s that Flower's HTTP clients wait for an answer."""
@@ -47,8 +51,8 @@ def answers(address: str) -> bool:
         return False
 
 
-def wait_for(addresses: list[str], file: str) -> None:
-    """Return when every address has accepted a connection and the file, if one is named, exists."""
+def wait_for(addresses: list[str], file: str) -> bool:
+    """Return when every address has accepted a connection, and the file, if any, exists; tell if that took time."""
     waits: list[tuple[str, Callable[[], bool]]] = [
         (address, functools.partial(answers, address)) for address in addresses
     ]
@@ -61,6 +65,7 @@ def wait_for(addresses: list[str], file: str) -> None:
                 print(f"[flowerbed: waiting until {what} answers]", flush=True)
                 told = True
             time.sleep(POLL_SECONDS)
+    return told
 
 
 def wait_longer_for_sqlite() -> None:
@@ -82,6 +87,7 @@ def wait_longer_for_sqlite() -> None:
 
 def main() -> object:
     """Run the program under whose name this was started."""
+    began = time.monotonic()
     name = Path(sys.argv[0]).name.removesuffix(".py")
     sys.argv[0] = name
     if name == "flower-superlink":
@@ -98,7 +104,11 @@ def main() -> object:
             os.write(int(imported), b"!")
         os.close(int(imported))
     addresses = os.environ.pop(WAIT_FOR, "").split(",")
-    wait_for([address for address in addresses if address], os.environ.pop(WAIT_FOR_FILE, ""))
+    waited = wait_for([address for address in addresses if address], os.environ.pop(WAIT_FOR_FILE, ""))
+    left = began + float(os.environ.pop(SETTLE, "0")) - time.monotonic()
+    if left > 0 and not waited:
+        print(f"[flowerbed: one of this name may have just left; it begins in {left:.1f} s]", flush=True)
+        time.sleep(left)
     return program()
 
 

@@ -5,6 +5,13 @@ the same node, which a run then waits for. So a SuperNode has spare keys, all of
 back as a new node at once. A file holds them, one after the other: a private key in OpenSSH's format, and its public
 half in the line behind it.
 
+A Pod that replaces another has nothing to tell it which key that one had. If it takes the same, the SuperLink refuses
+it, as a killed node counts as online, and the next has its turn. But one that could say goodbye is not refused: it is
+the same node again, and what it had taken in its last moment is never answered. The ServerApp learns that only if it
+asks while the node is away, every 3 s (flwr, ``send_and_receive`` of the grid); seen on 1.41, where a new Pod joined
+1.2 s after the goodbye, and the run waited for ever. So a SuperNode in a new folder joins no sooner than
+`SETTLE_SECONDS` after it began, unless it had to wait for the SuperLink anyway.
+
 Standard library only, as everything that runs in Pods.
 """
 
@@ -16,6 +23,9 @@ from pathlib import Path
 
 REVOKED = "revoked"
 """What the file of a SuperNode says that may join no more."""
+
+SETTLE_SECONDS = 6.0
+"""Longer than the 2 s that a kubelet gives at least to what it ends, and those 3 s."""
 
 KEY = "key"
 PUBLIC = "key.pub"
@@ -59,6 +69,11 @@ def take(file: Path, folder: Path) -> str:
         _write(folder / name, content)
     _write(folder / _TURN, str(turn))
     return f"key {turn + 1} of {len(keys)}"
+
+
+def is_new(folder: Path) -> bool:
+    """Tell whether no key has been put into a folder yet: another Pod may have had this one's name until just now."""
+    return not (folder / _TURN).exists()
 
 
 def parse(text: str) -> list[tuple[str, str]]:

@@ -69,7 +69,7 @@ if TYPE_CHECKING:
         unit_options,
         wedge,
     )
-    from flowerbed.flower.inside.inside_programs import Output, Program
+    from flowerbed.flower.inside.inside_programs import SETTLE, Output, Program
 else:  # a script in a container: its folder is on the path, our package is not
     import inside_finishing
     import inside_health
@@ -78,7 +78,7 @@ else:  # a script in a container: its folder is on the path, our package is not
     import node_keys
     import unit_options
     import wedge
-    from inside_programs import Output, Program
+    from inside_programs import SETTLE, Output, Program
 
 WEDGED = 70
 CHANGED = 75
@@ -465,6 +465,8 @@ def main() -> int:
     adopt_orphans()
     without_key = ""
     if options.node_keys is not None:
+        if programs and node_keys.is_new(options.node_keys[1]):
+            programs[0].env[SETTLE] = str(node_keys.SETTLE_SECONDS)
         try:
             output.say(f"this SuperNode comes with {node_keys.take(*options.node_keys)}")
         except node_keys.RevokedError as error:
