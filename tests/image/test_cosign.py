@@ -15,7 +15,7 @@ from image.beds import Place, Say, build
 
 pytestmark = [pytest.mark.usefixtures("registry_here"), pytest.mark.timeout(300)]
 
-needs_cosign = pytest.mark.skipif(shutil.which("cosign") is None, reason="there is no cosign, which is on no registry")
+needs_cosign = pytest.mark.skipif(shutil.which("cosign") is None, reason="no cosign on PATH; Go builds it in minutes")
 
 
 def cosign(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
