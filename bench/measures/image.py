@@ -25,12 +25,12 @@ RELEASE = "1.41.0"
 TIMES = 3
 LARGEST_PUSH = 100_000
 LONGEST_SECONDS = 3.0
-_TESTS = Path(__file__).parents[2] / "tests"
+TESTS = Path(__file__).parents[2] / "tests"
 
 
 def measure(task: Task) -> Iterator[Figure]:
     """Change a line, bake and push, in turn; both have done so once before."""
-    sys.path.insert(0, str(_TESTS))
+    sys.path.insert(0, str(TESTS))
     from cluster.images import flower_images
     from cluster.packages import SEARCH_PATH
     from cluster.registry import add_images, serving
@@ -89,9 +89,14 @@ def _change(app: Path, number: int) -> None:
     file.write_text(file.read_text(encoding="utf-8") + f"# {number}\n", encoding="utf-8")
 
 
-def _ours(app: Path, registry: str, cache: Path) -> tuple[float, int]:
+def baking(registry: str) -> list[str]:
+    """Return the words that bake the app of a folder on a registry's base, and push it there."""
     words = ["--flower", RELEASE.rpartition(".")[0], "--base", f"{registry}/flwr/superexec:{RELEASE}"]
-    command = [FLOWERBED, "build", ".", "--push", *words, "--tag", f"{registry}/bench/app:1", "--json"]
+    return ["build", ".", "--push", *words, "--tag", f"{registry}/bench/app:1", "--json"]
+
+
+def _ours(app: Path, registry: str, cache: Path) -> tuple[float, int]:
+    command = [FLOWERBED, *baking(registry)]
     done = timed(command, cwd=app, env={**os.environ, "FLOWERBED_CACHE_DIR": str(cache)})
     return done.seconds, int(last(done, "built")["pushed_bytes"])
 
@@ -106,7 +111,7 @@ def _seed(app: Path, folder: Path) -> tuple[float, int]:
     began = time.monotonic()
     subprocess.run(
         [*namespaces, *recipe, *arguments],
-        env={**os.environ, "PYTHONPATH": str(_TESTS)},
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
         check=True,
         stdout=subprocess.DEVNULL,
         stdin=subprocess.DEVNULL,

@@ -14,19 +14,17 @@ from pathlib import Path
 from bench.commands import timed
 from bench.figures import Figure, Series
 from bench.measures import Task
+from bench.measures.image import RELEASE, TESTS, baking
 from bench.workplace import last, say
 from flowerbed import templates
 
-RELEASE = "1.41.0"
 GIGABYTES = 3
 LARGEST_MB = 300.0
-_EVERY_SECONDS = 0.05
-_TESTS = Path(__file__).parents[2] / "tests"
 
 
 def measure(task: Task) -> Iterator[Figure]:
     """Build and push once without, once with it; both from empty caches but for the base."""
-    sys.path.insert(0, str(_TESTS))
+    sys.path.insert(0, str(TESTS))
     from cluster.images import flower_images
     from cluster.packages import SEARCH_PATH
     from cluster.registry import add_images, serving
@@ -72,7 +70,5 @@ def _build(app: Path, registry: str, env: dict[str, str]) -> tuple[float, float,
     """Build and push; return the command's most memory in MB, its seconds, and the bytes that it pushed."""
     from image.own_memory import measured, megabytes
 
-    words = ["--flower", RELEASE.rpartition(".")[0], "--base", f"{registry}/flwr/superexec:{RELEASE}"]
-    command = measured("build", ".", "--push", *words, "--tag", f"{registry}/bench/large:1", "--json")
-    done = timed(command, cwd=app, env=env)
+    done = timed(measured(*baking(registry)), cwd=app, env=env)
     return megabytes(done.output), done.seconds, int(last(done, "built")["pushed_bytes"])

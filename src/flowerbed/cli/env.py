@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from flowerbed.cli.cached import DAY, ago, tell_removed
 from flowerbed.cli.options import Json
 from flowerbed.cli.output import Output
 from flowerbed.environments.pruning import Listed, list_environments
 from flowerbed.environments.pruning import prune as prune_environments
-
-DAY = 86_400.0
 
 
 def list_(*, json: Json = False) -> None:
@@ -46,12 +44,10 @@ def prune(
     out = Output(as_json=json)
     removed = prune_environments(older_than=older_than * DAY, everything=all, dry_run=dry_run)
     _show(out, removed)
-    freed = sum(item.size for item in removed)
-    out.say(f"{'Would delete' if dry_run else 'Deleted'} {len(removed)}, {freed / 1e6:.0f} MB.")
+    tell_removed(out, (item.size for item in removed), dry_run=dry_run)
 
 
 def _show(out: Output, items: list[Listed]) -> None:
-    now = time.time()
     for item in items:
         out.data("environment", _row(item))
     if items:
@@ -62,7 +58,7 @@ def _show(out: Output, items: list[Listed]) -> None:
                     item.environment.release if item.environment else "broken",
                     item.environment.python_version if item.environment else "-",
                     f"{item.size / 1e6:.0f}",
-                    f"{(now - item.last_used) / DAY:.1f} days ago",
+                    ago(item.last_used),
                     "yes" if item.in_use else "no",
                     " ".join(item.environment.requirements) if item.environment else "-",
                     str(item.path),

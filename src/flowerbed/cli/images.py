@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import yaml
 from cyclopts import Parameter
 
+from flowerbed.cli.cached import DAY, MB, ago, tell_removed
 from flowerbed.cli.options import FlowerVersion, Json
 from flowerbed.cli.output import Output
 from flowerbed.environments.cache import scratch
@@ -22,9 +22,6 @@ from flowerbed.registry.client import Registries
 from flowerbed.registry.copying import copy_image
 from flowerbed.spec.load import FEDERATION_FILE
 from flowerbed.spec.model import Federation
-
-MB = 1_000_000
-DAY = 86_400.0
 
 
 def list_(*, json: Json = False) -> None:
@@ -55,17 +52,14 @@ def prune(
     out = Output(as_json=json)
     removed = prune_kept(older_than=older_than * DAY, everything=all, dry_run=dry_run)
     _show(out, removed)
-    freed = sum(one.size for one in removed)
-    out.say(f"{'Would delete' if dry_run else 'Deleted'} {len(removed)}, {freed / MB:.0f} MB.")
+    tell_removed(out, (one.size for one in removed), dry_run=dry_run)
 
 
 def _show(out: Output, items: list[Kept]) -> None:
-    now = time.time()
     rows = []
     for one in items:
         out.data("kept", {"path": str(one.path), "holds": one.holds, "bytes": one.size, "last_used": one.last_used})
-        days = (now - one.last_used) / DAY
-        rows.append([one.holds, f"{one.size / MB:.1f}", f"{days:.1f} days ago", str(one.path)])
+        rows.append([one.holds, f"{one.size / MB:.1f}", ago(one.last_used), str(one.path)])
     if rows:
         out.table(["WHAT", "MB", "LAST USED", "WHERE"], rows)
 

@@ -6,7 +6,7 @@ import fcntl
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flowerbed.errors import EnvironmentFailed
@@ -87,6 +87,18 @@ def scratch() -> Iterator[Path]:
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of a file, or of all files below a folder; what goes away meanwhile does not count."""
+    if not path.is_dir():
+        return path.stat().st_size
+    total = 0
+    for folder, _, files in os.walk(path):
+        for name in files:
+            with suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118 - tens of thousands of files
+    return total
 
 
 def write_durably(path: Path, text: str) -> None:

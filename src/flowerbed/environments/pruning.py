@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from flowerbed.environments.cache import cache_root, try_lock
+from flowerbed.environments.cache import cache_root, size_of, try_lock
 from flowerbed.environments.environment import beside_of, environments_root, load, lock_of
 from flowerbed.environments.model import BUILDING, IN_USE, LAST_USED, Environment
 
@@ -127,11 +126,4 @@ def _listed(path: Path) -> Listed:
         last_used = (path / LAST_USED).stat().st_mtime
     except FileNotFoundError:
         last_used = path.stat().st_mtime if path.exists() else 0.0
-    return Listed(path, environment, sum(_sizes(path)), last_used, in_use)
-
-
-def _sizes(path: Path) -> Iterator[int]:
-    for folder, _, files in os.walk(path):
-        for name in files:
-            with suppress(FileNotFoundError):
-                yield os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118 - tens of thousands of files
+    return Listed(path, environment, size_of(path) if path.is_dir() else 0, last_used, in_use)

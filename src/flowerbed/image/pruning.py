@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from flowerbed.environments.cache import writable
+from flowerbed.environments.cache import size_of, writable
 from flowerbed.errors import ImageFailed
 from flowerbed.image import store
 
@@ -92,7 +90,7 @@ def _entries() -> Iterator[Kept]:
         folder = store.root() / kind
         for path in folder.iterdir() if folder.is_dir() else ():
             if not path.name.startswith("."):
-                yield Kept(path, holds, _size(path), path.stat().st_mtime)
+                yield Kept(path, holds, size_of(path), path.stat().st_mtime)
 
 
 def _left_behind() -> Iterator[Path]:
@@ -102,17 +100,6 @@ def _left_behind() -> Iterator[Path]:
         for path in folder.iterdir() if folder.is_dir() else ():
             if path.name.startswith(".") and path.name != store.LOCKS:
                 yield path
-
-
-def _size(path: Path) -> int:
-    if not path.is_dir():
-        return path.stat().st_size
-    total = 0
-    for folder, _, files in os.walk(path):
-        for name in files:
-            with suppress(OSError):
-                total += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118 - tens of thousands of files
-    return total
 
 
 def _remove(path: Path) -> None:
