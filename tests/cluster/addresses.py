@@ -13,6 +13,8 @@ SERVICES = IPv4Network("10.96.0.0/16")
 NODES = IPv4Network("10.250.0.0/24")
 API_SERVICE = SERVICES[1]
 DNS_SERVICE = SERVICES[10]
+GATEWAY = IPv4Address("192.0.2.1")
+"""Where the nodes' default route leads: to nobody (RFC 5737)."""
 REGISTRY_PORT = 5000
 API_PORT = 6443
 

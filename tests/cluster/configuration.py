@@ -133,7 +133,6 @@ def proxy(kubeconfig: Path, node: str) -> dict[str, object]:
         "clusterCIDR": str(PODS),
         "hostnameOverride": node,
         "mode": "nftables",
-        "nftables": {"minSyncPeriod": "100ms"},
         "conntrack": {"maxPerCore": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
         "oomScoreAdj": 0,
         "nodePortAddresses": [str(NODES)],

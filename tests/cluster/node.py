@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from cluster import configuration
-from cluster.addresses import NODES, node_address, node_pods
+from cluster.addresses import GATEWAY, NODES, node_address, node_pods
 from cluster.build import Binaries
 from cluster.configuration import write
 from cluster.inside import Place, Program
@@ -93,10 +93,23 @@ class Node:
         self.place.ip("address", "add", f"{node_address(self.number)}/{NODES.prefixlen}", "dev", interface)
         self.place.ip("link", "set", interface, "up")
         self.place.ip("link", "set", "lo", "up")
+        self._go_nowhere()
         self.place.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
         for other in range(count):
             if other != self.number:
                 self.place.ip("route", "add", str(node_pods(other)), "via", str(node_address(other)))
+
+    def _go_nowhere(self) -> None:
+        """Have a way to everywhere else, as every node has, at whose end is nobody: a bridge without a port.
+
+        Without one the kernel itself turns away what goes to a Service, before kube-proxy's rules see it; with one, a
+        Service that nobody is behind is refused, and one that kube-proxy does not know yet is silent.
+        """
+        self.place.ip("link", "add", "elsewhere", "type", "bridge")
+        self.place.ip("link", "set", "elsewhere", "up")
+        nobody = [str(GATEWAY), "lladdr", "02:00:00:00:00:01", "dev", "elsewhere", "nud", "permanent"]
+        self.place.ip("neighbour", "add", *nobody)
+        self.place.ip("route", "add", "default", "via", str(GATEWAY), "dev", "elsewhere", "onlink")
 
     def start_runtime(self) -> None:
         """Start containerd."""

@@ -15,6 +15,8 @@ from cluster.recipes import APP_USER, PROGRAMS
 
 Apply = Callable[..., None]
 
+DIALS = "python -c 'import socket, sys; socket.create_connection((sys.argv[1], 80), timeout=3)' 2>&1"
+
 
 @pytest.fixture
 def apply(cluster: Cluster, namespace: str) -> Apply:
@@ -50,9 +52,27 @@ def test_a_pod_reaches_itself_by_its_service(cluster: Cluster, namespace: str, a
 
 
 def test_there_is_no_way_out(cluster: Cluster, namespace: str, apply: Apply) -> None:
-    assert cluster.nodes[0].place.run("ip", "route", "show", "default") == ""
+    node = cluster.nodes[0].place
+    assert node.run("ip", "route", "show", "default").startswith("default via 192.0.2.1 dev elsewhere")
+    assert node.run("ip", "link", "show", "master", "elsewhere") == ""  # it leads into nothing
     apply(pod("curious", "python -c \"import socket; socket.gethostbyname('pypi.org')\" 2>&1 | tail -1"))
     assert "socket.gaierror" in output(cluster, namespace, "curious")
+    apply(pod("stubborn", f"{DIALS} 203.0.113.1 || true"))
+    assert "TimeoutError" in output(cluster, namespace, "stubborn")
+
+
+def test_a_service_that_nobody_is_behind_turns_away_whom_its_node_can_tell(
+    cluster: Cluster, namespace: str, apply: Apply
+) -> None:
+    """Linux tells a few times and then once a second, so on a node a knock in between gets no answer at first."""
+    apply(service("empty"))
+    cluster.wait(
+        lambda: cluster.kubectl("-n", namespace, "get", "endpointslices", "-o", "name") != "",
+        "the Service is known",
+        30,
+    )
+    apply(pod("early", f"for n in 1 2 3; do {DIALS} empty || true; done"))
+    assert output(cluster, namespace, "early").count("ConnectionRefusedError") == 3
 
 
 def test_logs_exec_and_stdin_work(cluster: Cluster, namespace: str, apply: Apply) -> None:

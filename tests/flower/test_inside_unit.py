@@ -266,43 +266,6 @@ def test_what_a_program_waits_for_is_its_own() -> None:
         assert {"supernode | None", "superexec | a:1,[::1]:2"} <= set(unit.lines)
 
 
-IMPORTS = """
-import os, time
-from pathlib import Path
-print("importing", flush=True)
-while not Path({go!r}).exists(): time.sleep(0.02)
-print("imported", flush=True)
-{then}
-time.sleep(1000)
-"""
-
-
-def test_a_program_begins_once_the_one_before_has_imported_itself(tmp_path: Path) -> None:
-    go = tmp_path / "go"
-    first = IMPORTS.format(go=str(go), then="os.write(int(os.environ['FLOWERBED_IMPORTED']), b'!')")
-    with RunningUnit(["--after", "superexec=supernode", *pair(first, "print('second', flush=True)")]) as unit:
-        unit.says("supernode | importing")
-        assert "superexec" not in unit.text
-        go.touch()
-        unit.says("superexec | second")
-        assert unit.lines.index("supernode | imported") < unit.lines.index("superexec | second")
-
-
-def test_a_program_whose_import_fails_ends_the_unit_before_the_next_begins() -> None:
-    with RunningUnit(["--after", "superexec=supernode", *pair("raise SystemExit(3)", "print('second')")]) as unit:
-        assert unit.ends() == 3
-        assert "second" not in unit.text
-
-
-def test_a_unit_that_is_asked_to_end_while_it_imports_does(tmp_path: Path) -> None:
-    first = IMPORTS.format(go=str(tmp_path / "go"), then="")
-    with RunningUnit(["--after", "superexec=supernode", *pair(first, "print('second')")]) as unit:
-        unit.says("supernode | importing")
-        unit.process.terminate()
-        assert unit.ends() == 0
-        assert "second" not in unit.text
-
-
 def test_folders_are_made_before_anything_starts(tmp_path: Path) -> None:
     folder = tmp_path / "1.41" / "more"
     looks = f"import os; print(os.path.isdir({str(folder)!r}))"
@@ -324,9 +287,6 @@ def test_folders_are_made_before_anything_starts(tmp_path: Path) -> None:
         (["--", "a", "true", "--", "a", "true"], "two programs have the same name"),
         (["--wait-for", "b=h:1", "--", "a", "true"], "there is no program b; there is a"),
         (["--wait-for", "a=h", "--", "a", "true"], "'a=h' is not NAME=HOST:PORT"),
-        (["--after", "b=b", "--", "a", "true"], "'b=b' is not NAME=OTHER"),
-        (["--after", "b=c", "--", "a", "true", "--", "b", "true"], "there is no program c; there is a, b"),
-        (["--after", "a=b", "--", "a", "true", "--", "b", "true"], "--after a=b: b does not stand before a"),
         (["--ready-request", "smtp:1", "--", "a", "true"], "'smtp:1' is not DIALECT:PORT"),
         (["--ready-listening", "70000", "--", "a", "true"], "'70000' is no port"),
         (["--taken", "x", "--", "a", "true"], "--taken, --replied and --lost go together"),
@@ -423,6 +383,24 @@ time.sleep(1000)
         asking = threading.Timer(0.2, go.touch)
         asking.start()
         assert unit.probe("/ready?wait=50") == (200, "ready")
+
+
+def test_who_does_not_get_ready_is_started_again() -> None:
+    port = free_port()
+    words = ["--ready-within", "0.5", "--ready-listening", str(port), *program("only", WAITS)]
+    with RunningUnit(words) as unit:
+        assert unit.ends() == 69
+        assert (
+            f"nothing listens on port {port} yet, and its time to get ready is over; the unit is restarted" in unit.text
+        )
+
+
+def test_who_got_ready_has_all_the_time_there_is() -> None:
+    later = program("only", "import time; time.sleep(1.5); raise SystemExit(5)")
+    with listener() as there:
+        port = there.getsockname()[1]
+        with RunningUnit(["--ready-within", "1", "--ready-listening", str(port), *later]) as unit:
+            assert unit.ends() == 5
 
 
 def test_ready_is_who_has_answered_over_http() -> None:

@@ -186,7 +186,6 @@ class FederationInUnits(Federation):
         options += ["--taken", marks.taken, "--replied", marks.replied, "--lost", marks.lost, "--finish", "60"]
         for option in ("--wait-for", "--ready-connected"):
             options += [option, f"supernode={fleet}", option, f"superexec={runtime}"]
-        options += ["--after", "superexec=supernode"]
         return self._unit(options, programs)
 
     def serverapp_unit(self) -> RunningUnit:

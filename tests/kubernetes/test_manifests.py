@@ -116,7 +116,7 @@ def test_1_22_is_told_what_it_wants() -> None:
         ("control", 9093),
     ]
     assert " ".join(arguments(made, "demo-superlink")) == (
-        "--health-port 9990 --make-folder /data/1.22 --ready-request grpc122:19093"
+        "--health-port 9990 --make-folder /data/1.22 --ready-request grpc122:19093 --ready-within 600"
         f" --root-certificates {AUTHORITY} --end-when-changed {TRUST}/superlink/tls.crt"
         f" --register-nodes {TRUST}/nodes/nodes.json --database /data/1.22/state.db"
         f" -- superlink flower-superlink --ssl-ca-certfile {AUTHORITY} --ssl-certfile {TRUST}/superlink/tls.crt"
@@ -133,7 +133,6 @@ def test_1_22_is_told_what_it_wants() -> None:
     assert supernode == (
         " supernode=demo-superlink:9092 --wait-for superexec=127.0.0.1:9094"
         " --ready-connected supernode=demo-superlink:9092 --ready-connected superexec=127.0.0.1:9094"
-        " --after superexec=supernode"
         f" -- supernode env FLWR_HOME=/tmp/flwr/supernode flower-supernode --root-certificates {AUTHORITY}"
         " --auth-supernode-private-key /tmp/flowerbed-node/key --auth-supernode-public-key /tmp/flowerbed-node/key.pub"
         " --isolation process"
@@ -354,9 +353,9 @@ def test_a_supernode_has_time_to_reply_if_it_is_given_and_everybody_30_seconds_t
 
 
 def test_only_what_waits_for_nobody_is_started_again_when_it_does_not_get_ready() -> None:
-    probed = {item["metadata"]["name"]: container(item).get("startupProbe") for item in workloads(rendered(SMALL))}
-    assert {name for name, probe in probed.items() if probe} == {"demo-superlink"}
-    assert (probed["demo-superlink"] or {})["httpGet"]["path"] == "/ready?wait=3"
+    made = rendered(SMALL)
+    names = [item["metadata"]["name"] for item in workloads(made)]
+    assert [name for name in names if "--ready-within" in arguments(made, name)] == ["demo-superlink"]
 
 
 def test_results_go_to_a_claim_that_is_there() -> None:

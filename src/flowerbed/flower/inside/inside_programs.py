@@ -13,9 +13,6 @@ import threading
 from collections.abc import Callable
 from typing import IO
 
-IMPORTED = "FLOWERBED_IMPORTED"
-"""Names to the launcher the descriptor to which it writes a byte when it has imported its program."""
-
 SETTLE = "FLOWERBED_SETTLE_SECONDS"
 """Says to the launcher how long after its start the program begins at the soonest, unless it has to wait anyway."""
 
@@ -61,18 +58,14 @@ class Program:
         What to start.
     env : dict of str to str
         Its environment.
-    after : str or None
-        The program that has to have imported itself before this one is started.
     """
 
-    def __init__(self, name: str, argv: list[str], env: dict[str, str], after: str | None = None) -> None:
+    def __init__(self, name: str, argv: list[str], env: dict[str, str]) -> None:
         self.name = name
-        self.after = after
         self.argv = argv
         self.env = env
         self.pid = 0
         self.status: int | None = None
-        self.imported: int | None = None
         self.reader: threading.Thread | None = None
 
     @property
@@ -80,30 +73,17 @@ class Program:
         """Whether it was started and has not ended."""
         return self.pid != 0 and self.status is None
 
-    def start(self, take: Callable[[bytes], None] | None, *, tells: bool = False) -> None:
+    def start(self, take: Callable[[bytes], None] | None) -> None:
         """Start it, in a session of its own.
 
         Parameters
         ----------
         take : callable or None
             Takes each line of what it says; without one it writes to our own standard output by itself.
-        tells : bool
-            Whether its launcher is to tell when it has imported the program: a byte can then be read from `imported`.
         """
-        if not tells:
-            self._spawn(take, self.env)
-            return
-        self.imported, writes = os.pipe()
-        try:
-            self._spawn(take, {**self.env, IMPORTED: str(writes)}, writes)
-        finally:
-            os.close(writes)
-
-    def _spawn(self, take: Callable[[bytes], None] | None, env: dict[str, str], *held: int) -> None:
         child = subprocess.Popen(
             self.argv,
-            env=env,
-            pass_fds=held,
+            env=self.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if take else None,
             stderr=subprocess.STDOUT if take else None,

@@ -1,16 +1,16 @@
 """Runs one of Flower's programs once everything that it dials is there.
 
-Stock SuperNodes and SuperExecs that start before what they dial back off for up to 44 s (measured on 1.22).
-This launcher lies on PATH under the program's own name: it imports the program at once, which is the slow part
-of its start, waits until each address in ``FLOWERBED_WAIT_FOR`` accepts connections and the file that
-``FLOWERBED_WAIT_FOR_FILE`` names exists, and only then lets it begin. The program is the release's own entry point,
-in this same process, with its own arguments.
+Stock SuperNodes and SuperExecs that start before what they dial back off for up to 44 s (measured on 1.22). This
+launcher lies on PATH under the program's own name: it imports the program, which is the slow part of its start, waits
+until each address in ``FLOWERBED_WAIT_FOR`` accepts connections and the file that ``FLOWERBED_WAIT_FOR_FILE`` names
+exists, and only then lets it begin. The program is the release's own entry point, in this same process, with its own
+arguments.
+
+A SuperExec is imported only when the waiting is over, or has taken long: before that it would be in the way, on the
+same few cores, of those for whom it waits. There is one for each SuperNode, and nothing needs it before.
 
 ``FLOWERBED_SETTLE_SECONDS`` has the program begin no sooner than so long after the start, unless an address had to be
 waited for: see `node_keys`.
-
-Before it waits it writes a byte to the descriptor that ``FLOWERBED_IMPORTED`` names, if any: whoever reads it may
-now start what would have been in its way on the same few cores.
 
 The file says that the SuperLink has answered a first request. Up to 1.27 it makes its database at that request, and
 several first requests at once make it fail on 1.26 and 1.27 (``table alembic_version already exists``: 4 of 4 trials
@@ -19,9 +19,10 @@ with five clients; none with one request before them).
 It runs in Flower's environment: standard library and flwr only.
 """
 
-import contextlib
-import functools
+import errno
+import math
 import os
+import select
 import socket
 import sqlite3
 import sqlite3.dbapi2
@@ -34,38 +35,112 @@ from typing import Any
 
 WAIT_FOR = "FLOWERBED_WAIT_FOR"
 WAIT_FOR_FILE = "FLOWERBED_WAIT_FOR_FILE"
-IMPORTED = "FLOWERBED_IMPORTED"
 SETTLE = "FLOWERBED_SETTLE_SECONDS"
-POLL_SECONDS = 0.05
+FIRST_SECONDS = 1.0
+"""Who has answered a first knock by then, from however far away, did not have to be waited for."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+PART_OF_THE_WAIT = 0.05
+"""The pause between two knocks, as a part of what was waited until then: a thousand SuperNodes may wait for long."""
+IMPORT_SECONDS = 10.0
+"""A SuperExec that has waited so long is in nobody's way any more: what it waits for is not slow, but not there."""
+KNOCK_SECONDS = 3.0
+"""How long a knock is left to be answered while others follow it."""
 SQLITE_SECONDS = 25.0
 """Less than the 30 s that Flower's HTTP clients wait for an answer."""
 
 
-def answers(address: str) -> bool:
-    """Tell whether something accepts connections at ``host:port``."""
-    host, _, port = address.rpartition(":")
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=2.0):
-            return True
-    except OSError:
+class Door:
+    """An address at which somebody is awaited, and at which one knocks again while earlier knocks go unanswered.
+
+    In a cluster a knock is often lost: a node answers for a Service that nobody is behind, but only six times and then
+    once a second (``net.ipv4.icmp_ratelimit``), and one for a Service that a node does not know yet vanishes for good.
+    Whoever waits for the answer to one knock learns seconds late that somebody is there now.
+
+    Parameters
+    ----------
+    address : str
+        ``host:port``.
+    """
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        self._host, self._port = host.strip("[]"), int(port)
+        self.knocks: dict[socket.socket, float] = {}
+
+    def answers(self, seconds: float) -> bool:
+        """Knock, and tell whether somebody answers that or an earlier knock; False at once if all are turned away."""
+        now = time.monotonic()
+        for old in [knock for knock, since in self.knocks.items() if now - since >= KNOCK_SECONDS]:
+            self._give_up(old)
+        self._knock()
+        while self.knocks and (left := now + seconds - time.monotonic()) > 0:
+            for knock in select.select([], list(self.knocks), [], left)[1]:
+                if knock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
+                    for each in list(self.knocks):
+                        self._give_up(each)
+                    return True
+                self._give_up(knock)
         return False
 
+    def _knock(self) -> None:
+        """Begin to connect to each address of the host; a name that nobody knows yet has none."""
+        try:
+            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        except OSError:
+            return
+        for family, kind, protocol, _, where in found:
+            try:
+                knock = socket.socket(family, kind, protocol)
+            except OSError:  # a machine without IPv6
+                continue
+            knock.setblocking(False)
+            if knock.connect_ex(where) in (0, errno.EINPROGRESS):
+                self.knocks[knock] = time.monotonic()
+            else:
+                knock.close()
 
-def wait_for(addresses: list[str], file: str) -> bool:
-    """Return when every address has accepted a connection, and the file, if any, exists; tell if that took time."""
-    waits: list[tuple[str, Callable[[], bool]]] = [
-        (address, functools.partial(answers, address)) for address in addresses
-    ]
-    if file:
-        waits.append(("the SuperLink", Path(file).exists))
-    told = False
-    for what, is_there in waits:
-        while not is_there():
-            if not told:
+    def _give_up(self, knock: socket.socket) -> None:
+        del self.knocks[knock]
+        knock.close()
+
+
+class Waiting:
+    """The wait until every address has accepted a connection, and a file, if any, exists.
+
+    Parameters
+    ----------
+    addresses : list of str
+        The addresses, each ``host:port``.
+    file : str
+        The file's path; empty for none.
+    """
+
+    def __init__(self, addresses: list[str], file: str) -> None:
+        self._began = time.monotonic()
+        self._left: list[tuple[str, Callable[[float], bool]]] = [
+            (address, Door(address).answers) for address in addresses if address
+        ]
+        if file:
+            self._left.append(("the SuperLink", lambda _: Path(file).exists()))
+        self.took_time = False
+
+    def go_on(self, seconds: float = math.inf) -> None:
+        """Wait until all is there, or at most so long since it began."""
+        pause = FIRST_SECONDS
+        while self._left:
+            now = time.monotonic()
+            what, is_there = self._left[0]
+            if is_there(pause):
+                self._left.pop(0)
+                continue
+            if not self.took_time:
                 print(f"[flowerbed: waiting until {what} answers]", flush=True)
-                told = True
-            time.sleep(POLL_SECONDS)
-    return told
+                self.took_time = True
+            waited = now - self._began
+            if waited >= seconds:
+                return
+            pause = min(max(SHORTEST_PAUSE, waited * PART_OF_THE_WAIT), LONGEST_PAUSE)
+            time.sleep(max(0.0, now + pause - time.monotonic()))
 
 
 def wait_longer_for_sqlite() -> None:
@@ -92,6 +167,9 @@ def main() -> object:
     sys.argv[0] = name
     if name == "flower-superlink":
         wait_longer_for_sqlite()
+    waiting = Waiting(os.environ.pop(WAIT_FOR, "").split(","), os.environ.pop(WAIT_FOR_FILE, ""))
+    if name == "flower-superexec":
+        waiting.go_on(IMPORT_SECONDS)
     for entry in distribution("flwr").entry_points:
         if entry.group == "console_scripts" and entry.name == name:
             program = entry.load()
@@ -99,14 +177,9 @@ def main() -> object:
     else:
         print(f"flowerbed: this release of Flower has no program {name!r}", file=sys.stderr)
         return 127
-    if imported := os.environ.pop(IMPORTED, ""):
-        with contextlib.suppress(OSError):  # nobody waits for it any more
-            os.write(int(imported), b"!")
-        os.close(int(imported))
-    addresses = os.environ.pop(WAIT_FOR, "").split(",")
-    waited = wait_for([address for address in addresses if address], os.environ.pop(WAIT_FOR_FILE, ""))
+    waiting.go_on()
     left = began + float(os.environ.pop(SETTLE, "0")) - time.monotonic()
-    if left > 0 and not waited:
+    if left > 0 and not waiting.took_time:
         print(f"[flowerbed: one of this name may have just left; it begins in {left:.1f} s]", flush=True)
         time.sleep(left)
     return program()

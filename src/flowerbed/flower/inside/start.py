@@ -119,11 +119,11 @@ def command(site: Site, kit: Path, work: Path, port: int) -> list[str]:
     """Return the command line of the unit, whose SuperNode listens for its SuperExec at a port of this machine."""
     here = f"{LOOPBACK}:{port}"
     names = [program["name"] for program in site["programs"]]
-    supernode, *others = names
+    _, *others = names
     words = [sys.executable, "-u", str(kit / "programs" / "unit.py"), *site["unit"]]
     words += ["--node-keys", f"{kit / 'keys' / 'node'}={work / 'node'}"]
     for name in others:
-        words += ["--wait-for", f"{name}={here}", "--after", f"{name}={supernode}"]
+        words += ["--wait-for", f"{name}={here}"]
     for program in site["programs"]:
         own = [f"{name}={_text(value, kit, work, port)}" for name, value in program["environment"].items()]
         executable = kit / "programs" / "bin" / program["executable"]

@@ -17,10 +17,10 @@ Option                      Meaning
 --first-partition N         ``{partition-id}`` in an argument becomes N plus the number that ends the host's name
 --hostname NAME             a host's name instead of this one's
 --wait-for NAME=HOST:PORT   the program NAME begins when that address answers; see the launcher (repeatable)
---after NAME=OTHER          the program NAME is started once OTHER, before it, has been imported by its launcher
 --ready-request DIALECT:PORT       ready when the SuperLink at that port has answered one request (repeatable)
 --ready-connected NAME=HOST:PORT   ready when the program NAME has held a connection to that port (repeatable)
 --ready-listening PORT      ready when something listens on that port (repeatable)
+--ready-within SECONDS      end, to be started again, when the unit is not ready after so long
 --root-certificates FILE    the SuperLink is spoken to over TLS, and these authorities are trusted
 --register-nodes FILE       ready when the SuperLink knows these SuperNodes; told anew when the file changes
 --database FILE             the SuperLink's database, for a release that is told there
@@ -33,9 +33,9 @@ Option                      Meaning
 =========================== ===========================================================================================
 
 The exit status is 0 after a SIGTERM or SIGINT, which ends all programs; else that of the program that ended first
-(1 for its 0, 128 + N for a signal, 127 if it cannot be started), 70 for a wedge, 75 after a change and 77 for a
-SuperNode that is not let in. It is 2 for options that make no sense. What this itself has to say is a line
-``[flowerbed: …]``.
+(1 for its 0, 128 + N for a signal, 127 if it cannot be started), 69 for a unit that does not get ready, 70 for a
+wedge, 75 after a change and 77 for a SuperNode that is not let in. It is 2 for options that make no sense. What this
+itself has to say is a line ``[flowerbed: …]``.
 
 With --finish a SuperNode at work ends once its reply was fetched (`inside_finishing`); asked again it ends at once.
 
@@ -80,6 +80,7 @@ else:  # a script in a container: its folder is on the path, our package is not
     import wedge
     from inside_programs import SETTLE, Output, Program
 
+NOT_READY = 69
 WEDGED = 70
 CHANGED = 75
 REFUSED = 77
@@ -87,7 +88,6 @@ CANNOT_START = 127
 
 _STARTING_TICK = 0.1  # seconds between two looks until the unit is ready; HTTP connections can be that short
 _TICK = 1.0  # and after that
-_IMPORT_SECONDS = 20.0  # one that has not imported itself by then is not waited for
 _FINISHING_TICK = 0.2  # between two looks whether a SuperNode that was asked to end has replied
 _ENDING_TICK = 0.05
 _ORPHANS_SECONDS = 2.0  # what processes may take to end whose program has ended
@@ -204,6 +204,7 @@ class Unit:
         self._superlink = next((address for name, address in options.wait_for if name == programs[0].name), None)
         self._wedge = WedgeWatch(marks) if marks else None
         self._files = Files(options.end_when_changed)
+        self._ready_until = time.monotonic() + options.ready_within
         self._refusal = re.compile(options.refused) if options.refused else None
         self._refused = ""
         self._first_to_end: Program | None = None
@@ -255,36 +256,13 @@ class Unit:
     def _start(self) -> int:
         piped = len(self._programs) > 1 or self._wedge is not None or self._refusal is not None
         for number, program in enumerate(self._programs):
-            if program.after is not None:
-                self._await_import(next(other for other in self._programs if other.name == program.after))
-            if self._asked or self._first_to_end is not None:
-                break
             hear = self._hear if number == 0 else None
             try:
-                tells = any(other.after == program.name for other in self._programs)
-                program.start(self._taker(program, hear) if piped else None, tells=tells)
+                program.start(self._taker(program, hear) if piped else None)
             except OSError as error:
                 self._output.say(f"{program.name} cannot be started: {program.argv[0]}: {error.strerror}")
                 return CANNOT_START
         return 0
-
-    def _await_import(self, program: Program) -> None:
-        """Return when a program has imported itself, or has ended, or takes too long for another to wait for it.
-
-        One that ends closes its end of the pipe, too, a moment before its status can be had.
-        """
-        if program.imported is None:
-            return
-        until = time.monotonic() + _IMPORT_SECONDS
-        telling = [program.imported]
-        while not self._asked and self._first_to_end is None and time.monotonic() < until:
-            self._turn(_TICK if telling else _ENDING_TICK, *telling)
-            if telling and select.select(telling, [], [], 0)[0]:
-                if os.read(program.imported, 1):
-                    break
-                telling = []
-        os.close(program.imported)
-        program.imported = None
 
     def _taker(self, program: Program, hear: Callable[[bytes], None] | None) -> Callable[[bytes], None]:
         prefix = self._prefix(program).encode()
@@ -334,6 +312,9 @@ class Unit:
                 return CHANGED
             if self._waiting:
                 self._look_whether_ready()
+                if self._waiting and time.monotonic() >= self._ready_until:
+                    self._output.say(f"{self._waiting}, and its time to get ready is over; the unit is restarted")
+                    return NOT_READY
             if self._wedge and time.monotonic() - looked >= _TICK:
                 looked = time.monotonic()
                 if why := self._wedge.look(self._descendants()):
@@ -365,9 +346,9 @@ class Unit:
         self._conditions = [condition for condition in self._conditions if not condition.holds()]
         self._waiting = "; ".join(condition.waiting for condition in self._conditions)
 
-    def _turn(self, seconds: float, *or_else: int) -> None:
-        """Wait for a signal, or something to read, at most so long, and take what has happened."""
-        select.select([self._wakeup.fileno(), *or_else], [], [], seconds)
+    def _turn(self, seconds: float) -> None:
+        """Wait for a signal, at most so long, and take what has happened."""
+        select.select([self._wakeup], [], [], seconds)
         try:
             while self._wakeup.recv(4096):
                 continue

@@ -6,6 +6,7 @@ Standard library only, as everything that runs in Pods.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import socket
@@ -36,10 +37,10 @@ class Options(argparse.Namespace):
     first_partition: int | None
     hostname: str
     wait_for: list[tuple[str, str]]
-    after: list[tuple[str, str]]
     ready_request: list[tuple[str, int]]
     ready_connected: list[tuple[str, str]]
     ready_listening: list[int]
+    ready_within: float
     root_certificates: Path | None
     register_nodes: Path | None
     database: Path | None
@@ -61,7 +62,6 @@ def parse(words: list[str]) -> tuple[Options, list[Program], wedge.Marks | None]
     if not groups:
         parser.error("there is no program; each begins after a --")
     named = [name for name, _ in (*options.wait_for, *options.ready_connected)]
-    named += [name for pair in options.after for name in pair]
     names = [group[0] for group in groups if group]
     short = next((group for group in groups if len(group) < 2), None)
     if short is not None:
@@ -87,12 +87,9 @@ def parse(words: list[str]) -> tuple[Options, list[Program], wedge.Marks | None]
         parser.error(f"{PARTITION} needs --first-partition")
     programs = []
     for name, *argv in groups:
-        before = next((other for later, other in options.after if later == name), None)
-        if before is not None and before not in names[: names.index(name)]:
-            parser.error(f"--after {name}={before}: {before} does not stand before {name}")
         waits = [address for waiting, address in options.wait_for if waiting == name]
         env = {**os.environ, WAIT_FOR: ",".join(waits)} if waits else dict(os.environ)
-        programs.append(Program(name, [word.replace(PARTITION, partition) for word in argv], env, after=before))
+        programs.append(Program(name, [word.replace(PARTITION, partition) for word in argv], env))
     taken, replied, lost = marks
     try:
         return options, programs, wedge.Marks.compiled(taken, replied, lost) if taken and replied and lost else None
@@ -123,10 +120,10 @@ def _parser() -> _Parser:
     parser.add_argument("--first-partition", type=int)
     parser.add_argument("--hostname", default=socket.gethostname())
     parser.add_argument("--wait-for", type=_named_address, action="append", default=[])
-    parser.add_argument("--after", type=_two_names, action="append", default=[])
     parser.add_argument("--ready-request", type=_request, action="append", default=[])
     parser.add_argument("--ready-connected", type=_named_address, action="append", default=[])
     parser.add_argument("--ready-listening", type=_port, action="append", default=[])
+    parser.add_argument("--ready-within", type=float, default=math.inf)
     parser.add_argument("--root-certificates", type=Path)
     parser.add_argument("--register-nodes", type=Path)
     parser.add_argument("--database", type=Path)
@@ -168,13 +165,6 @@ def _pattern(text: str) -> str:
     except re.error as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from error
     return text
-
-
-def _two_names(text: str) -> tuple[str, str]:
-    name, _, other = text.partition("=")
-    if not (name and other) or name == other:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=OTHER")
-    return name, other
 
 
 def _request(text: str) -> tuple[str, int]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from flowerbed.kubernetes.manifests import programs
 from flowerbed.kubernetes.manifests.expansion import literal
@@ -27,11 +26,6 @@ USER = 49999
 
 READY = "/ready?wait=3"
 """What tells of readiness; the answer comes the moment that it is so, or after three seconds."""
-
-STARTUP: Object = {"periodSeconds": 1, "failureThreshold": 200}
-"""A SuperLink that has not answered a request after ten minutes, each look being a wait of three seconds, is started
-again: nobody else would notice that it hangs. SuperNodes and SuperExecs wait for it for as long as it takes, and
-`/live` is answered from the first moment on, so a startup probe would tell nothing of them."""
 
 LAUNCHED = programs.LAUNCHED
 PATH = f"{programs.LAUNCHERS}:/python/venv/bin:/usr/local/bin:/usr/bin:/bin"
@@ -123,8 +117,6 @@ class UnitPod:
         Volumes of ours: name → where it is mounted, and what it is (nothing for a claim of the workload's own).
     where : dict
         Fields of the Pod's spec that say on which nodes it may run.
-    must_start : bool
-        Whether it is started again if it does not get ready: only what waits for nobody else.
     trust : PodTrust
         The certificates and keys that it gets.
     beside : Beside or None
@@ -148,7 +140,6 @@ class UnitPod:
     sources: tuple[EnvFromSource, ...] = ()
     own: Mapping[str, tuple[str, Object]] = field(default_factory=dict)
     where: Mapping[str, object] = field(default_factory=dict)
-    must_start: bool = False
     trust: PodTrust = NOTHING
     beside: Beside | None = None
     launchers: tuple[str, ...] = LAUNCHED
@@ -194,7 +185,6 @@ class UnitPod:
             ],
             **({"envFrom": env_from(self.sources)} if self.sources else {}),
             "ports": [{"name": name, "containerPort": number} for name, number in ports.items()],
-            **({"startupProbe": {**_probe(READY), **STARTUP}} if self.must_start else {}),
             "readinessProbe": {**_probe(READY), "periodSeconds": 1},
             "livenessProbe": {**_probe("/live"), "periodSeconds": 10, "failureThreshold": 6},
             "resources": self.resources,
@@ -210,10 +200,6 @@ class UnitPod:
         for program in self.programs:
             for address in program.dials:
                 words += ["--ready-connected", f"{program.name}={address}"]
-        for first, then in pairwise(
-            self.programs
-        ):  # both import Flower, on one CPU: the one that is waited for goes first
-            words += ["--after", f"{then.name}={first.name}"]
         for program in self.programs:
             words += ["--", program.name, *self._own_environment(program), *program.argv]
         return words
