@@ -1,7 +1,8 @@
 """A cluster: from apply to observed ready, ours against the bundle of the seed, on one warm test cluster.
 
 Ready is the same for both and seen from outside: the SuperLink's own log says that it has given every SuperNode a
-node id. That every Deployment is Available, which is all that the seed's reader can look at, comes long before.
+node id. That every Deployment is Available, which is all that the seed's reader can look at, comes long before. Nobody
+starts a kubectl for each look: that would take more of two cores than what is looked at.
 
 In the same turns the seed's SuperLink is applied alone, until its log says that it listens: before that, no arrangement
 of the other programs can be ready, so this is the least that any federation of that release takes on that machine.
@@ -22,6 +23,7 @@ from bench.workplace import FLOWERBED, say
 
 if TYPE_CHECKING:
     from cluster import Cluster
+    from cluster.api import Api
 
 RELEASE = "1.22.0"
 IMAGE = "ghcr.io/thunderblok/flower-superexec:0.0.1"
@@ -51,6 +53,7 @@ def measure(task: Task) -> Iterator[Figure]:
     """Apply both in turn, each into a namespace of its own, on a node that has pulled the images before."""
     sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
     from cluster import Cluster
+    from cluster.api import Api
     from cluster.images import app_image, flower_images
 
     images = [flower_images(RELEASE, say), app_image(RELEASE, ["scikit-learn"], IMAGE, progress=say)]
@@ -58,15 +61,16 @@ def measure(task: Task) -> Iterator[Figure]:
     available: list[float] = []
     alone: list[float] = []
     with Cluster(images=images, progress=say) as cluster:
+        api = Api(cluster.kubeconfig)
         for number in range(task.times(TIMES) + 1):
             for layout in seconds:
-                one, all_available = _apply(task, cluster, layout, number)
+                one, all_available = _apply(task, cluster, api, layout, number)
                 if number:  # the first time pulls the images
                     seconds[layout].append(one)
                     if layout == "Quickstart":
                         available.append(all_available)
                 say(f"{layout}, time {number}: observed ready after {one:.1f} s, Available after {all_available:.1f} s")
-            listening = _apply_superlink(task, cluster, number)
+            listening = _apply_superlink(task, cluster, api, number)
             say(f"the seed's SuperLink alone, time {number}: listens after {listening:.1f} s")
             if number:
                 alone.append(listening)
@@ -93,7 +97,7 @@ def measure(task: Task) -> Iterator[Figure]:
     )
 
 
-def _apply(task: Task, cluster: Cluster, layout: str, number: int) -> tuple[float, float]:
+def _apply(task: Task, cluster: Cluster, api: Api, layout: str, number: int) -> tuple[float, float]:
     """Apply once; return the seconds until every SuperNode has its node id, and until every workload is Available."""
     namespace = f"{layout.lower()}-{number}"
     manifests = _manifests(task, namespace, layout)
@@ -102,9 +106,9 @@ def _apply(task: Task, cluster: Cluster, layout: str, number: int) -> tuple[floa
     ready = all_available = 0.0
     while not (ready and all_available):
         now = time.monotonic() - began
-        if not all_available and _available(cluster, namespace):
+        if not all_available and _available(api, namespace):
             all_available = now
-        if not ready and _node_ids(cluster, namespace) >= SUPERNODES:
+        if not ready and _node_ids(api, namespace) >= SUPERNODES:
             ready = now
         if now > PATIENCE_SECONDS:
             raise TimeoutError(f"{layout} was not ready after {PATIENCE_SECONDS:g} s")
@@ -113,14 +117,14 @@ def _apply(task: Task, cluster: Cluster, layout: str, number: int) -> tuple[floa
     return ready, all_available
 
 
-def _apply_superlink(task: Task, cluster: Cluster, number: int) -> float:
+def _apply_superlink(task: Task, cluster: Cluster, api: Api, number: int) -> float:
     """Apply the seed's SuperLink and nothing else; return the seconds until it listens for SuperNodes."""
     namespace = f"alone-{number}"
     documents = _manifests(task, namespace, "Quickstart").split("\n---\n")
     wanted = [one for one in documents if "kind: Namespace\n" in one or "  name: flower-superlink\n" in one]
     began = time.monotonic()
     cluster.kubectl("apply", "--filename", "-", input="\n---\n".join(wanted))
-    while LISTENS not in _log(cluster, namespace):
+    while LISTENS not in _log(api, namespace):
         if time.monotonic() - began > PATIENCE_SECONDS:
             raise TimeoutError(f"the SuperLink did not listen after {PATIENCE_SECONDS:g} s")
         time.sleep(POLL_SECONDS)
@@ -136,28 +140,23 @@ def _manifests(task: Task, namespace: str, layout: str) -> str:
     return timed([FLOWERBED, "render", "--file", str(file)], cwd=task.place.root).output
 
 
-def _node_ids(cluster: Cluster, namespace: str) -> int:
-    return _log(cluster, namespace).count("Created node_id=")
+def _node_ids(api: Api, namespace: str) -> int:
+    return _log(api, namespace).count("Created node_id=")
 
 
-def _log(cluster: Cluster, namespace: str) -> str:
+def _log(api: Api, namespace: str) -> str:
     """Return what the SuperLink wrote; nothing if it does not run yet."""
-    pods = cluster.kubectl("--namespace", namespace, "get", "pods", "--output", "name").split()
-    superlink = next((pod for pod in pods if pod.startswith("pod/flower-superlink")), None)
-    if superlink is None or not _running(cluster, namespace, superlink):
-        return ""
-    return str(cluster.kubectl("--namespace", namespace, "logs", superlink))
+    pods = api.get(f"/api/v1/namespaces/{namespace}/pods") or {}
+    names = [pod["metadata"]["name"] for pod in pods.get("items", [])]
+    return "".join(api.log(namespace, name) for name in names if name.startswith("flower-superlink"))
 
 
-def _running(cluster: Cluster, namespace: str, pod: str) -> bool:
-    path = "jsonpath={.status.containerStatuses[*].state.running.startedAt}"
-    return bool(cluster.kubectl("--namespace", namespace, "get", pod, "--output", path))
-
-
-def _available(cluster: Cluster, namespace: str) -> bool:
-    path = "jsonpath={range .items[*]}{.spec.replicas}={.status.availableReplicas} {end}"
-    pairs = cluster.kubectl("--namespace", namespace, "get", "deployments,statefulsets", "--output", path).split()
-    return bool(pairs) and all(pair.partition("=")[0] == pair.partition("=")[2] for pair in pairs)
+def _available(api: Api, namespace: str) -> bool:
+    lists = [api.get(f"/apis/apps/v1/namespaces/{namespace}/{kind}") or {} for kind in ("deployments", "statefulsets")]
+    workloads = [item for found in lists for item in found.get("items", [])]
+    return bool(workloads) and all(
+        item["spec"]["replicas"] == item["status"].get("availableReplicas") for item in workloads
+    )
 
 
 def _span(values: list[float]) -> str:

@@ -58,6 +58,15 @@ class Api:
                 return None
             raise
 
+    def log(self, namespace: str, pod: str) -> str:
+        """Return what a Pod's one container has written; nothing while it has not started, or if there is no Pod."""
+        try:
+            return self._ask("GET", f"/api/v1/namespaces/{namespace}/pods/{pod}/log").decode()
+        except urllib.error.HTTPError as error:
+            if error.code in {400, 404}:
+                return ""
+            raise
+
     def create(self, path: str, content: object) -> None:
         """Create an object; one that is there already stays as it is."""
         try:
