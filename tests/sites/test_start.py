@@ -37,7 +37,6 @@ host, _, port = sys.argv[sys.argv.index("--clientappio-api-address") + 1].rparti
 key = sys.argv[sys.argv.index("--auth-supernode-private-key") + 1]
 listening = socket.create_server((host, int(port)))
 print("supernode", os.getpid(), "has a key:", os.path.getsize(key) > 100, flush=True)
-os.write(int(os.environ["FLOWERBED_IMPORTED"]), b"!")
 time.sleep(600)
 """
 SUPEREXEC = """\
@@ -67,11 +66,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 class Started:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *arguments: str) -> None:
         self._log = folder.parent / "start.log"
         env = {**os.environ, "PYTHONPATH": str(folder.parent / "installed")}
         with self._log.open("wb") as log:
-            self.child = subprocess.Popen([sys.executable, str(folder / "start")], env=env, stdout=log, stderr=log)
+            command = [sys.executable, str(folder / "start"), *arguments]
+            self.child = subprocess.Popen(command, env=env, stdout=log, stderr=log)
 
     @property
     def log(self) -> list[str]:
@@ -80,6 +80,10 @@ class Started:
     def said(self, start: str) -> list[str]:
         return [line for line in self.log if line.startswith(start)]
 
+    def has_both(self, times: int = 1) -> bool:
+        """Tell whether both programs have begun so often."""
+        return all(len(self.said(f"{name} | {name}")) == times for name in ("supernode", "superexec"))
+
     def pids(self) -> list[int]:
         """Return the newest programs' processes."""
         newest = (self.said("supernode | supernode")[-1], self.said("superexec | superexec")[-1])
@@ -87,11 +91,11 @@ class Started:
 
 
 @pytest.fixture
-def start(folder: Path) -> Iterator[Callable[[], Started]]:
+def start(folder: Path) -> Iterator[Callable[..., Started]]:
     made: list[Started] = []
 
-    def begin() -> Started:
-        made.append(Started(folder))
+    def begin(*arguments: str) -> Started:
+        made.append(Started(folder, *arguments))
         return made[-1]
 
     yield begin
@@ -109,12 +113,12 @@ def wait(condition: Callable[[], object], log: Started) -> None:
 
 def test_both_are_started_again_under_another_key_and_end_with_it(start: Callable[[], Started]) -> None:
     one = start()
-    wait(lambda: one.said("superexec | "), one)
+    wait(one.has_both, one)
     assert one.said("supernode | ")[0].endswith("has a key: True")
     assert one.said("superexec | ")[0].endswith("waits for True")
     first = one.pids()
     os.kill(first[1], signal.SIGKILL)
-    wait(lambda: len(one.said("superexec | ")) == 2, one)
+    wait(lambda: one.has_both(2), one)
     assert not set(one.pids()) & set(first)
     assert not processes.alive(first[0])
     keys = [line.split("key ")[1][0] for line in one.said("[flowerbed: this SuperNode comes with")]
@@ -126,7 +130,7 @@ def test_both_are_started_again_under_another_key_and_end_with_it(start: Callabl
 
 def test_a_second_one_is_refused(start: Callable[[], Started], folder: Path) -> None:
     one = start()
-    wait(lambda: one.said("superexec | "), one)
+    wait(one.has_both, one)
     env = {**os.environ, "PYTHONPATH": str(folder.parent / "installed")}
     again = subprocess.run(
         [sys.executable, str(folder / "start")], env=env, capture_output=True, text=True, timeout=60, check=False
@@ -136,16 +140,39 @@ def test_a_second_one_is_refused(start: Callable[[], Started], folder: Path) -> 
 
 def test_when_it_is_killed_the_programs_end(start: Callable[[], Started]) -> None:
     one = start()
-    wait(lambda: one.said("superexec | "), one)
+    wait(one.has_both, one)
     pids = one.pids()
     one.child.kill()
     one.child.wait()
     wait(lambda: not any(processes.alive(pid) for pid in pids), one)
 
 
+def test_a_supernode_at_work_is_left_time_to_reply(start: Callable[..., Started], folder: Path) -> None:
+    works = SUPERNODE.replace("time.sleep(600)", "print('INFO : Received: train message', flush=True); time.sleep(600)")
+    (folder / "programs" / "bin" / "flower-supernode").write_text(works)
+    one = start("--finish", "3600")
+    wait(lambda: one.has_both() and one.said("supernode | INFO"), one)
+    one.child.terminate()
+    wait(lambda: "[flowerbed: asked to end; what it works on has 3600 s to get to the ServerApp]" in one.log, one)
+    assert all(processes.alive(pid) for pid in one.pids())
+    one.child.terminate()
+    assert one.child.wait(timeout=60) == 0
+    assert not any(processes.alive(pid) for pid in one.pids())
+
+
+@pytest.mark.parametrize(
+    "words", [["--finish", "soon"], ["--finish", "-1"], ["--finish", "inf"], ["--fin", "3"], ["x"]]
+)
+def test_what_it_does_not_know_is_refused(start: Callable[..., Started], words: list[str]) -> None:
+    one = start(*words)
+    assert one.child.wait(timeout=60) == 2
+    assert one.log[0].startswith("usage: start [-h] [--finish SECONDS]")
+    assert words[-1] in one.log[-1]
+
+
 def test_what_it_writes_is_for_its_user_only(start: Callable[[], Started], folder: Path) -> None:
     one = start()
-    wait(lambda: one.said("superexec | "), one)
+    wait(one.has_both, one)
     assert (folder / "work").stat().st_mode & 0o077 == 0
     assert (folder / "work" / "node" / "key").stat().st_mode & 0o077 == 0
     assert json.loads((folder / "site.json").read_text())["dials"] == "127.0.0.1:1"

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from flowerbed.errors import UsageError
 from flowerbed.flower.releases import Row
-from flowerbed.kubernetes import living as looking
 from flowerbed.kubernetes.applying import Applier
 from flowerbed.kubernetes.cluster import Cluster
 from flowerbed.kubernetes.living import Living
 from flowerbed.kubernetes.manifests import names
 from flowerbed.kubernetes.observing import Observer
 from flowerbed.kubernetes.running import Runs, stopped
-from flowerbed.kubernetes.waiting import POLL_SECONDS, Watch, wait_for_stale, wait_until_ready
+from flowerbed.kubernetes.waiting import Watch, wait_for_stale, wait_until_gone, wait_until_ready
 from flowerbed.runs.records import Phase, RunRecord
 from flowerbed.runs.runtime import ComponentStatus, Event, FederationStatus, external_status
 from flowerbed.spec.model import Federation
@@ -180,10 +179,7 @@ class KubernetesRuntime:
         for kept in running:
             if not volumes:
                 self.book.keep(replace(kept, record=stopped(kept.record)))
-        mine = looking.selector(self.federation)
-        while pods := self.cluster.listing("Pod", self.namespace, labels=mine):
-            say(Event(time.time(), "unit", self.federation, f"{len(pods)} Pods are ending"))
-            time.sleep(POLL_SECONDS)
+        wait_until_gone(self.observer, say)
         return bool(removed)
 
     def _applier(self, watch: Watch) -> Applier:

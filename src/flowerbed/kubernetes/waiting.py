@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 
 from flowerbed.errors import ClusterRefused, FederationFailed
-from flowerbed.kubernetes.living import Living, container_statuses, metadata
+from flowerbed.kubernetes.explain.model import Kind, Reason
+from flowerbed.kubernetes.explain.reading import controller
+from flowerbed.kubernetes.living import Living, container_statuses, metadata, name, selector
 from flowerbed.kubernetes.observing import Observer
-from flowerbed.kubernetes.reasons import Reason
 from flowerbed.runs.runtime import Event
 from flowerbed.topology.model import Role
 
@@ -63,6 +64,36 @@ def wait_for_stale(observer: Observer, watch: Watch, interrupted: Callable[[], i
             watch(Event(time.time(), "unit", observer.federation, f"{counted} as online without a ready Pod; {then}"))
         if late:
             return
+        time.sleep(POLL_SECONDS)
+
+
+def wait_until_gone(observer: Observer, watch: Watch) -> None:
+    """Return once the Pods of a federation that was removed are gone, and say what keeps one that stays.
+
+    A Pod without a controller is left alone, whatever its labels say: of ours, each has one.
+    """
+    told: set[tuple[str, str]] = set()
+
+    def say(subject: str, message: str) -> None:
+        if (subject, message) not in told:
+            told.add((subject, message))
+            watch(Event(time.time(), "unit", subject, message))
+
+    explained = time.monotonic()
+    while True:
+        pods = observer.cluster.listing("Pod", observer.namespace, labels=selector(observer.federation))
+        ending = {name(pod) for pod in pods if controller(pod)}
+        for other in sorted({name(pod) for pod in pods} - ending):
+            way = f"kubectl delete pod -n {observer.namespace} {other}"
+            say(other, f"it has this federation's labels, but no workload made it, so it stays; `{way}` ends it")
+        if not ending:
+            return
+        say(observer.federation, "1 Pod is ending" if len(ending) == 1 else f"{len(ending)} Pods are ending")
+        if time.monotonic() - explained >= EXPLAIN_SECONDS:
+            explained = time.monotonic()
+            for problem in observer.problems():
+                if problem.subject in ending and problem.kind in (Kind.TERMINATING, Kind.NODE_LOST):
+                    say(problem.subject, " ".join(filter(None, [f"{problem.message}.", problem.hint])))
         time.sleep(POLL_SECONDS)
 
 

@@ -5,16 +5,19 @@ into ``work/`` beside them. It needs a Python with the Flower release that the k
 one whose ``flower-supernode`` is on PATH.
 
 SuperNode and SuperExec are one unit (`unit`): they end together, and are started again after a pause that doubles up to
-a minute, each time with the next of the SuperNode's keys. SIGTERM and SIGINT end both, and this with the status 0.
+a minute, each time with the next of the SuperNode's keys. SIGTERM and SIGINT end both, and this with the status 0; with
+``--finish SECONDS`` once the SuperNode has replied to what it works on, or that time is over, or it is asked again.
 
 Standard library only. Linux only, as the unit is.
 """
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import fcntl
 import json
+import math
 import os
 import shutil
 import signal
@@ -44,6 +47,7 @@ Site = dict[str, Any]
 def main() -> int:
     """Run the kit beside this file until told to end."""
     kit = Path(__file__).resolve().parent
+    finish = _parser().parse_args().finish
     site: Site = json.loads((kit / "site.json").read_text(encoding="utf-8"))
     if site["format"] != FORMAT:
         return _refuse("the kit and its start do not belong together")
@@ -61,16 +65,35 @@ def main() -> int:
     except OSError:
         return _refuse(f"another start runs in {kit}")
     say(f"SuperNode {site['node']} of {site['federation']}, Flower {site['flower']}, dials {site['dials']}")
-    return _Keeping(site, kit, work).run()
+    return _Keeping(site, kit, work, finish).run()
+
+
+def _parser() -> argparse.ArgumentParser:
+    about = "Starts this kit's SuperNode, and starts it again whenever it ends."
+    parser = argparse.ArgumentParser(prog="start", description=about, allow_abbrev=False)
+    says = "how long it may take to reply to what it works on, if anything, once it is asked to end (0)"
+    parser.add_argument("--finish", type=_seconds, default=0.0, metavar="SECONDS", help=says)
+    return parser
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return seconds
 
 
 class _Keeping:
     """Keeps the unit running."""
 
-    def __init__(self, site: Site, kit: Path, work: Path) -> None:
+    def __init__(self, site: Site, kit: Path, work: Path, finish: float) -> None:
         self._site = site
         self._kit = kit
         self._work = work
+        self._finish = finish
         self._child: subprocess.Popen[bytes] | None = None
         self._asked = False
 
@@ -93,7 +116,7 @@ class _Keeping:
     def _once(self) -> int:
         """Run the unit to its end; return its status."""
         child = subprocess.Popen(
-            command(self._site, self._kit, self._work, _free_port()),
+            command(self._site, self._kit, self._work, _free_port(), self._finish),
             env=environment(self._kit),
             stdin=subprocess.DEVNULL,
             start_new_session=True,
@@ -115,13 +138,18 @@ class _Keeping:
             time.sleep(0.1)
 
 
-def command(site: Site, kit: Path, work: Path, port: int) -> list[str]:
-    """Return the command line of the unit, whose SuperNode listens for its SuperExec at a port of this machine."""
+def command(site: Site, kit: Path, work: Path, port: int, finish: float = 0.0) -> list[str]:
+    """Return the command line of the unit, whose SuperNode listens for its SuperExec at a port of this machine.
+
+    It does not look for the SuperLink itself: a proxy of the site may stand before that, which Flower's programs know.
+    """
     here = f"{LOOPBACK}:{port}"
     names = [program["name"] for program in site["programs"]]
     _, *others = names
     words = [sys.executable, "-u", str(kit / "programs" / "unit.py"), *site["unit"]]
     words += ["--node-keys", f"{kit / 'keys' / 'node'}={work / 'node'}"]
+    if finish > 0:
+        words += ["--finish", f"{finish:g}"]
     for name in others:
         words += ["--wait-for", f"{name}={here}"]
     for program in site["programs"]:
