@@ -38,10 +38,16 @@ def test_a_supernode_goes_online(running: tuple[Federation, Client]) -> None:
     eventually(lambda: not any(node["online"] for node in client.ask("nodes")))
 
 
+def written(folder: Path) -> dict[Path, tuple[int, int, int]]:
+    """Return what is in a folder, and when each was written; reading leaves its own mark, which does not count."""
+    found = {path: path.stat() for path in folder.rglob("*")}
+    return {path: (status.st_mode, status.st_size, status.st_mtime_ns) for path, status in found.items()}
+
+
 def test_a_run_is_submitted_followed_and_finished(running: tuple[Federation, Client], tmp_path: Path) -> None:
     _, client = running
     app = write_app(tmp_path / "app")
-    before = {path: path.stat() for path in app.rglob("*")}
+    before = written(app)
     submitted = client.ask("submit", app=str(app), config={"name.of.line": "Zeile", "lines": 5})
     run = submitted["run"]
     client.ask("follow", run=run)
@@ -56,7 +62,7 @@ def test_a_run_is_submitted_followed_and_finished(running: tuple[Federation, Cli
     assert found in client.ask("runs")
     assert (submitted["fab_id"], submitted["fab_version"]) == ("tests/tiny", "1.0.0")
     assert submitted["fab_files"] == ["pyproject.toml", "tiny/__init__.py", "tiny/client.py", "tiny/server.py"]
-    assert {path: path.stat() for path in app.rglob("*")} == before
+    assert written(app) == before
     assert client.ask("stop", run=run) == {"stopped": False}
 
 

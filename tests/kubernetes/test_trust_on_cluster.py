@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster import KubectlFailed
 from federation.beds import FLOWERBED
 from kubernetes.beds import LONG_ROUND_2, ClusterBed, Make
 from shown_secrets import forms, shown
@@ -117,13 +118,29 @@ def online(bed: ClusterBed) -> int:
     return int(bed.status()["nodes_online"])
 
 
+_FINGERPRINT = """\
+import hashlib, socket, ssl, sys
+plain = socket.create_connection(("test-superlink", int(sys.argv[1])), 10)
+shown = ssl._create_unverified_context().wrap_socket(plain).getpeercert(True)
+print(hashlib.sha256(shown).hexdigest())
+"""
+
+
 def served(bed: ClusterBed) -> str:
-    """Return the fingerprint of the certificate that the SuperLink shows, asked from another Pod."""
-    asks = (
-        "import hashlib, re, socket, ssl, sys; "
-        "context = ssl._create_unverified_context(); "
-        "plain = socket.create_connection(('test-superlink', int(sys.argv[1])), 10); "
-        "print(hashlib.sha256(context.wrap_socket(plain).getpeercert(True)).hexdigest())"
-    )
+    """Return the fingerprint of the certificate that the SuperLink shows, asked from another Pod.
+
+    A node knows a moment after everybody else where a Service's Pod is.
+    """
     port = "8000" if "1.41" in (bed.folder / "federation.yaml").read_text() else "9092"
-    return bed.kubectl("exec", "test-site-0", "--", "python", "-c", asks, port).strip()
+    said: list[str] = []
+
+    def answers() -> bool:
+        try:
+            said.append(bed.kubectl("exec", "test-site-0", "--", "python", "-c", _FINGERPRINT, port).strip())
+        except KubectlFailed as failure:
+            if "ConnectionRefusedError" not in str(failure):
+                raise
+        return bool(said)
+
+    bed.wait(answers, "an answer of the SuperLink")
+    return said[0]
