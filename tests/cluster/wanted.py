@@ -24,7 +24,11 @@ _APART = {
 }
 """The files whose tests leave a worker's cluster alone."""
 
-_LATE = {("kubernetes", "test_sites_on_cluster"), ("kubernetes", "test_foreign_trust_on_cluster")}
+_LATE = {
+    ("kubernetes", "test_sites_on_cluster"),
+    ("kubernetes", "test_foreign_trust_on_cluster"),
+    ("kubernetes", "test_reasons_on_cluster"),
+}
 """The files whose tests come last."""
 
 _LONG = ("federation", "releases", "templates")
