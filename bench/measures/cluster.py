@@ -53,7 +53,6 @@ def measure(task: Task) -> Iterator[Figure]:
     """Apply both in turn, each into a namespace of its own, on a node that has pulled the images before."""
     sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
     from cluster import Cluster
-    from cluster.api import Api
     from cluster.images import app_image, flower_images
 
     images = [flower_images(RELEASE, say), app_image(RELEASE, ["scikit-learn"], IMAGE, progress=say)]
@@ -61,16 +60,15 @@ def measure(task: Task) -> Iterator[Figure]:
     available: list[float] = []
     alone: list[float] = []
     with Cluster(images=images, progress=say) as cluster:
-        api = Api(cluster.kubeconfig)
         for number in range(task.times(TIMES) + 1):
             for layout in seconds:
-                one, all_available = _apply(task, cluster, api, layout, number)
+                one, all_available = _apply(task, cluster, layout, number)
                 if number:  # the first time pulls the images
                     seconds[layout].append(one)
                     if layout == "Quickstart":
                         available.append(all_available)
                 say(f"{layout}, time {number}: observed ready after {one:.1f} s, Available after {all_available:.1f} s")
-            listening = _apply_superlink(task, cluster, api, number)
+            listening = _apply_superlink(task, cluster, number)
             say(f"the seed's SuperLink alone, time {number}: listens after {listening:.1f} s")
             if number:
                 alone.append(listening)
@@ -97,7 +95,7 @@ def measure(task: Task) -> Iterator[Figure]:
     )
 
 
-def _apply(task: Task, cluster: Cluster, api: Api, layout: str, number: int) -> tuple[float, float]:
+def _apply(task: Task, cluster: Cluster, layout: str, number: int) -> tuple[float, float]:
     """Apply once; return the seconds until every SuperNode has its node id, and until every workload is Available."""
     namespace = f"{layout.lower()}-{number}"
     manifests = _manifests(task, namespace, layout)
@@ -106,9 +104,9 @@ def _apply(task: Task, cluster: Cluster, api: Api, layout: str, number: int) -> 
     ready = all_available = 0.0
     while not (ready and all_available):
         now = time.monotonic() - began
-        if not all_available and _available(api, namespace):
+        if not all_available and _available(cluster.api, namespace):
             all_available = now
-        if not ready and _node_ids(api, namespace) >= SUPERNODES:
+        if not ready and _node_ids(cluster.api, namespace) >= SUPERNODES:
             ready = now
         if now > PATIENCE_SECONDS:
             raise TimeoutError(f"{layout} was not ready after {PATIENCE_SECONDS:g} s")
@@ -117,14 +115,14 @@ def _apply(task: Task, cluster: Cluster, api: Api, layout: str, number: int) -> 
     return ready, all_available
 
 
-def _apply_superlink(task: Task, cluster: Cluster, api: Api, number: int) -> float:
+def _apply_superlink(task: Task, cluster: Cluster, number: int) -> float:
     """Apply the seed's SuperLink and nothing else; return the seconds until it listens for SuperNodes."""
     namespace = f"alone-{number}"
     documents = _manifests(task, namespace, "Quickstart").split("\n---\n")
     wanted = [one for one in documents if "kind: Namespace\n" in one or "  name: flower-superlink\n" in one]
     began = time.monotonic()
     cluster.kubectl("apply", "--filename", "-", input="\n---\n".join(wanted))
-    while LISTENS not in _log(api, namespace):
+    while LISTENS not in _log(cluster.api, namespace):
         if time.monotonic() - began > PATIENCE_SECONDS:
             raise TimeoutError(f"the SuperLink did not listen after {PATIENCE_SECONDS:g} s")
         time.sleep(POLL_SECONDS)

@@ -91,14 +91,19 @@ def test_it_begins_at_once_where_it_had_to_wait(
 # A SuperExec, whose import would be in the way of whom it waits for.
 
 
-def test_a_superexec_is_imported_when_what_it_dials_answers(launch: Launch, closed: socket.socket) -> None:
-    seen = []
+def answering(closed: socket.socket, seen: list[str]) -> Callable[[], None]:
+    """Return what has a socket listen, and notes that."""
 
     def listen() -> None:
         seen.append("answers")
         closed.listen()
 
-    timer = threading.Timer(0.3, listen)
+    return listen
+
+
+def test_a_superexec_is_imported_when_what_it_dials_answers(launch: Launch, closed: socket.socket) -> None:
+    seen: list[str] = []
+    timer = threading.Timer(0.3, answering(closed, seen))
     timer.start()
     launch("flower-superexec", port_of(closed), lambda: seen.append("imported"), lambda: seen.append("begins"))
     timer.join()
@@ -109,15 +114,11 @@ def test_a_superexec_is_imported_anyway_when_that_takes_long(
     launch: Launch, closed: socket.socket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(launcher, "IMPORT_SECONDS", 0.2)
-    seen = []
-
-    def listen() -> None:
-        seen.append("answers")
-        closed.listen()
+    seen: list[str] = []
 
     def imported() -> None:
         seen.append("imported")
-        threading.Timer(0.2, listen).start()
+        threading.Timer(0.2, answering(closed, seen)).start()
 
     launch("flower-superexec", port_of(closed), imported, lambda: seen.append("begins"))
     assert seen == ["imported", "answers", "begins"]

@@ -10,6 +10,7 @@ from typing import Any
 from cluster import Cluster
 from cluster.workshop import repository
 from federation.beds import Bed
+from flowerbed.kubernetes.cluster import Cluster as Connection
 
 DIGITS = "registry.example/digits"
 """The bundled app's image, with a Flower release as its tag; tests' own apps need what Flower's images have."""
@@ -119,3 +120,5 @@ class Baking:
 
 
 Make = Callable[..., ClusterBed]
+
+Connect = Callable[[Path], Connection]

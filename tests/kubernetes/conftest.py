@@ -13,7 +13,8 @@ from cluster import Cluster
 from cluster.registry import serving
 from federation.beds import APPS
 from flowerbed import templates
-from kubernetes.beds import DIGITS, Baking, ClusterBed, Make
+from flowerbed.kubernetes.cluster import Cluster as Connection
+from kubernetes.beds import DIGITS, Baking, ClusterBed, Connect, Make
 
 TEMPLATES = {"digits": "sklearn", "torch-app": "pytorch"}
 """Which template an app's name stands for; others are tests' own apps."""
@@ -39,6 +40,29 @@ def digits_image(baking: Baking, tmp_path_factory: pytest.TempPathFactory) -> Ca
             offered.add(release)
 
     return offer
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
+    """Connect with a kubeconfig, as the commands do."""
+    opened: list[Connection] = []
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+    def make(kubeconfig: Path) -> Connection:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        opened.append(Connection.connect())
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def admin(cluster: Cluster, connect: Connect) -> Connection:
+    """Connect as who may do everything."""
+    return connect(cluster.kubeconfig)
 
 
 @pytest.fixture

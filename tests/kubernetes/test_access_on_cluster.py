@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,31 +21,9 @@ from flowerbed.errors import (
 from flowerbed.kubernetes import permissions
 from flowerbed.kubernetes.cluster import API_VERSIONS, Cluster
 from flowerbed.kubernetes.yaml_text import dump_all
+from kubernetes.beds import Connect
 
 Object = dict[str, Any]
-Connect = Callable[[Path], Cluster]
-
-
-@pytest.fixture
-def connect(cluster: RealCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
-    """Connect with a kubeconfig, as the commands do."""
-    opened: list[Cluster] = []
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-    def make(kubeconfig: Path) -> Cluster:
-        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-        opened.append(Cluster.connect())
-        return opened[-1]
-
-    yield make
-    for one in opened:
-        one.close()
-
-
-@pytest.fixture
-def admin(cluster: RealCluster, connect: Connect) -> Cluster:
-    return connect(cluster.kubeconfig)
 
 
 @pytest.fixture

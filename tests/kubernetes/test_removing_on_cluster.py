@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -22,16 +21,11 @@ LABELS = {INSTANCE: "study", MANAGED_BY: MANAGER}
 
 
 @pytest.fixture
-def runtime(cluster: RealCluster, namespace: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubernetesRuntime]:
+def runtime(cluster: RealCluster, namespace: str, admin: Cluster) -> KubernetesRuntime:
     """Return a federation of which a ConfigMap is there."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
     made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "study-programs", "labels": LABELS}}
     create(cluster, namespace, made)
-    there = KubernetesRuntime(Cluster.connect(), "study", namespace)
-    yield there
-    there.close()
+    return KubernetesRuntime(admin, "study", namespace)
 
 
 def labelled(name: str, **spec: Any) -> dict[str, Any]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from flowerbed.errors import ClusterRefused, FederationFailed
-from flowerbed.kubernetes.explain.model import Kind, Reason
+from flowerbed.kubernetes.explain import pods
+from flowerbed.kubernetes.explain.model import Reason, Seen
 from flowerbed.kubernetes.explain.reading import controller
 from flowerbed.kubernetes.living import Living, container_statuses, metadata, name, selector
 from flowerbed.kubernetes.observing import Observer
@@ -79,21 +81,19 @@ def wait_until_gone(observer: Observer, watch: Watch) -> None:
             told.add((subject, message))
             watch(Event(time.time(), "unit", subject, message))
 
-    explained = time.monotonic()
     while True:
-        pods = observer.cluster.listing("Pod", observer.namespace, labels=selector(observer.federation))
-        ending = {name(pod) for pod in pods if controller(pod)}
-        for other in sorted({name(pod) for pod in pods} - ending):
+        found = observer.cluster.listing("Pod", observer.namespace, labels=selector(observer.federation))
+        ending = [pod for pod in found if controller(pod)]
+        for other in (name(pod) for pod in found if not controller(pod)):
             way = f"kubectl delete pod -n {observer.namespace} {other}"
             say(other, f"it has this federation's labels, but no workload made it, so it stays; `{way}` ends it")
         if not ending:
             return
         say(observer.federation, "1 Pod is ending" if len(ending) == 1 else f"{len(ending)} Pods are ending")
-        if time.monotonic() - explained >= EXPLAIN_SECONDS:
-            explained = time.monotonic()
-            for problem in observer.problems():
-                if problem.subject in ending and problem.kind in (Kind.TERMINATING, Kind.NODE_LOST):
-                    say(problem.subject, " ".join(filter(None, [f"{problem.message}.", problem.hint])))
+        now = Seen(now=datetime.now(UTC))
+        for pod in (one for one in ending if metadata(one).get("deletionTimestamp")):
+            if reason := pods.explain(pod, now):
+                say(reason.subject, " ".join(filter(None, [f"{reason.message}.", reason.hint])))
         time.sleep(POLL_SECONDS)
 
 
