@@ -17,9 +17,10 @@ def workload(component: str, replicas: int = 1, kind: str = "StatefulSet") -> di
 def pod(name: str, component: str, **status: Any) -> dict[str, Any]:
     labels = {INSTANCE: "fed", COMPONENT: component, VERSION: "1.41.0"}
     spec = {"containers": [{"name": component, "ports": [{"name": "api", "containerPort": 8000}]}]}
+    owners = [{"kind": "StatefulSet", "name": f"fed-{component}", "controller": True}]
     return {
         "kind": "Pod",
-        "metadata": {"name": f"fed-{name}", "uid": name, "labels": labels},
+        "metadata": {"name": f"fed-{name}", "uid": name, "labels": labels, "ownerReferences": owners},
         "spec": spec,
         "status": status,
     }
@@ -61,6 +62,12 @@ def test_superexecs_of_their_own_are_counted_by_themselves() -> None:
     )
     assert not found.colocated
     assert (found.superexecs_wanted, found.superexecs_ready) == (3, 1)
+
+
+def test_a_pod_that_was_made_by_hand_does_not_belong() -> None:
+    copy = pod("copy", "supernode", **READY)
+    del copy["metadata"]["ownerReferences"]
+    assert [item.name for item in read(pod("supernode-0", "supernode", **READY), copy).components()] == ["supernode-0"]
 
 
 def test_a_pod_on_its_way_out_no_longer_belongs() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from cluster import Cluster as RealCluster
 from cluster.pods import create, pod
+from flowerbed.kubernetes.applying import CREATED
 from flowerbed.kubernetes.cluster import Cluster
 from flowerbed.kubernetes.explain import pods
 from flowerbed.kubernetes.labels import INSTANCE, MANAGED_BY, MANAGER
@@ -40,6 +41,11 @@ def names(cluster: RealCluster, namespace: str, kind: str) -> list[str]:
     return cluster.kubectl("-n", namespace, "get", kind, "-o", "jsonpath={.items[*].metadata.name}").split()
 
 
+def namespaces(cluster: RealCluster) -> list[str]:
+    """Return the names of all namespaces."""
+    return cluster.kubectl("get", "namespaces", "-o", "jsonpath={.items[*].metadata.name}").split()
+
+
 def test_a_pod_that_no_workload_made_is_left_alone(
     runtime: KubernetesRuntime, cluster: RealCluster, namespace: str
 ) -> None:
@@ -51,6 +57,17 @@ def test_a_pod_that_no_workload_made_is_left_alone(
     told = [event.message for event in seen if event.subject == "a-copy-for-debugging"]
     way = f"`kubectl delete pod -n {namespace} a-copy-for-debugging`"
     assert told == [f"it has this federation's labels, but no workload made it, so it stays; {way} ends it"]
+
+
+def test_its_namespace_is_left_too(runtime: KubernetesRuntime, cluster: RealCluster, namespace: str) -> None:
+    cluster.kubectl("annotate", "namespace", namespace, f"{CREATED}=by a test")
+    create(cluster, namespace, labelled("a-copy-for-debugging"))
+    runtime.down(volumes=True)
+    assert names(cluster, namespace, "pods") == ["a-copy-for-debugging"]
+    assert cluster.kubectl("get", "namespace", namespace, "-o", "jsonpath={.status.phase}") == "Active"
+    cluster.kubectl("-n", namespace, "delete", "pod", "a-copy-for-debugging")
+    runtime.down(volumes=True)
+    cluster.wait(lambda: namespace not in namespaces(cluster), "the namespace is gone", 60)
 
 
 def test_it_is_said_once_what_keeps_a_pod_and_then_it_is_waited_for(

@@ -58,6 +58,18 @@ def test_nobody_answers(tmp_path: Path) -> None:
         registries.digest(f"{address}/team/app:1")
 
 
+def test_somebody_answers_without_tls() -> None:
+    """Not on what stands for this machine, where plain HTTP is spoken."""
+    with http.server.HTTPServer(("127.0.0.2", 0), http.server.BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with closing(Registries({})) as registries, pytest.raises(RegistryError, match="does not answer") as caught:
+            registries.digest(f"127.0.0.2:{server.server_port}/team/app:1")
+        server.shutdown()
+    assert (
+        caught.value.hint == "It seems to speak plain HTTP, which is spoken to localhost alone: give it a certificate."
+    )
+
+
 def logged_in(tmp_path: Path, address: str, password: str) -> dict[str, str]:
     login = base64.b64encode(f"ann:{password}".encode()).decode()
     (tmp_path / "config.json").write_text(json.dumps({"auths": {address: {"auth": login}}}))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowerbed.errors import ClusterForbidden, ClusterRefused
 from flowerbed.kubernetes import labels
-from flowerbed.kubernetes.living import label, metadata, name, selector
+from flowerbed.kubernetes.living import is_made, label, metadata, name, selector
 from flowerbed.kubernetes.yaml_text import dump
 
 if TYPE_CHECKING:  # `render` needs no client
@@ -123,7 +123,7 @@ class Applier:
             item
             for kind in ("StatefulSet", "Deployment", "Pod", "PersistentVolumeClaim")
             for item in self._cluster.listing(kind, self._namespace)
-            if label(item, labels.INSTANCE) != self._federation
+            if label(item, labels.INSTANCE) != self._federation or (kind == "Pod" and not is_made(item))
         ]
         if not others:
             self._cluster.delete("Namespace", self._namespace)

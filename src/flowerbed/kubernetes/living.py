@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flowerbed.kubernetes.explain.reading import controller
 from flowerbed.kubernetes.labels import COMPONENT, INSTANCE, MANAGED_BY, MANAGER, REVOKED, VERSION
 from flowerbed.runs.runtime import ComponentStatus
 from flowerbed.topology.model import Role
@@ -121,8 +122,15 @@ class Living:
 def read(federation: str, namespace: str, workloads: Iterable[Object], pods: Iterable[Object]) -> Living:
     """Return a federation from what the API server listed."""
     here = [item for item in workloads if label(item, COMPONENT)]
-    living = [pod for pod in pods if label(pod, COMPONENT) and not metadata(pod).get("deletionTimestamp")]
+    living = [
+        pod for pod in pods if label(pod, COMPONENT) and is_made(pod) and not metadata(pod).get("deletionTimestamp")
+    ]
     return Living(federation, namespace, tuple(here), tuple(living))
+
+
+def is_made(pod: Object) -> bool:
+    """Tell whether a Pod was made by a workload or a Job, as all of ours are, and not by hand with our labels."""
+    return bool(controller(pod))
 
 
 def metadata(item: Object) -> dict[str, Any]:

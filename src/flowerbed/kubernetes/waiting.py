@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from flowerbed.errors import ClusterRefused, FederationFailed
 from flowerbed.kubernetes.explain import pods
 from flowerbed.kubernetes.explain.model import Reason, Seen
-from flowerbed.kubernetes.explain.reading import controller
-from flowerbed.kubernetes.living import Living, container_statuses, metadata, name, selector
+from flowerbed.kubernetes.living import Living, container_statuses, is_made, metadata, name, selector
 from flowerbed.kubernetes.observing import Observer
 from flowerbed.runs.runtime import Event
 from flowerbed.topology.model import Role
@@ -72,7 +71,7 @@ def wait_for_stale(observer: Observer, watch: Watch, interrupted: Callable[[], i
 def wait_until_gone(observer: Observer, watch: Watch) -> None:
     """Return once the Pods of a federation that was removed are gone, and say what keeps one that stays.
 
-    A Pod without a controller is left alone, whatever its labels say: of ours, each has one.
+    A Pod that no workload made is left alone, whatever its labels say.
     """
     told: set[tuple[str, str]] = set()
 
@@ -83,8 +82,8 @@ def wait_until_gone(observer: Observer, watch: Watch) -> None:
 
     while True:
         found = observer.cluster.listing("Pod", observer.namespace, labels=selector(observer.federation))
-        ending = [pod for pod in found if controller(pod)]
-        for other in (name(pod) for pod in found if not controller(pod)):
+        ending = [pod for pod in found if is_made(pod)]
+        for other in (name(pod) for pod in found if not is_made(pod)):
             way = f"kubectl delete pod -n {observer.namespace} {other}"
             say(other, f"it has this federation's labels, but no workload made it, so it stays; `{way}` ends it")
         if not ending:

@@ -14,6 +14,9 @@ from flowerbed.registry.reference import Reference
 _BUSY = (429, 500, 502, 503, 504)
 """What a registry, or what stands before it, answers that may not answer so a moment later."""
 
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+"""What OpenSSL says, older and newer, where the other side answers without TLS."""
+
 
 @contextmanager
 def told(place: Reference, name: str) -> Iterator[None]:
@@ -23,6 +26,8 @@ def told(place: Reference, name: str) -> Iterator[None]:
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         said = str(error) or type(error).__name__
         hint = "Is it reachable from here, and is its certificate one that this machine trusts?"
+        if any(sign in said for sign in _NO_TLS):
+            hint = "It seems to speak plain HTTP, which is spoken to localhost alone: give it a certificate."
         raise RegistryUnreachable(f"{place.host} does not answer: {said}", where=name, hint=hint) from error
 
 
