@@ -295,7 +295,9 @@ class Answers:
 
 def a_pod(name: str, role: str) -> Object:
     status = {"containerStatuses": [{"state": {"running": {}}}], "conditions": [{"type": "Ready", "status": "True"}]}
-    return {"metadata": {"name": name, "labels": {"app.kubernetes.io/component": role}}, "status": status}
+    owners = [{"kind": "StatefulSet", "name": name.removesuffix("-0"), "controller": True}]
+    meta = {"name": name, "labels": {"app.kubernetes.io/component": role}, "ownerReferences": owners}
+    return {"metadata": meta, "status": status}
 
 
 @pytest.mark.parametrize(
