@@ -11,7 +11,7 @@ from flowerbed.environments.python import choose_python
 from flowerbed.flower.inside import launchers
 from flowerbed.flower.releases import find
 
-EVERYDAY = ("1.22", "1.31", "1.41")
+EVERYDAY = ("1.22", "1.31", "1.42")
 """The minor releases that `make test` covers: the oldest, one in the middle, the newest."""
 
 

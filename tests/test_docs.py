@@ -414,7 +414,7 @@ def test_the_state_folder_is_drawn_as_it_is() -> None:
     folder = StateFolder(Path("/state"))
     paths = [folder.database, folder.plan, folder.lock, folder.logs, folder.staging, folder.results]
     paths += [folder.trust.root, folder.admitted("site-0")]
-    paths += [folder.run(1), folder.data("superlink", "1.41"), folder.home("superlink")]
+    paths += [folder.run(1), folder.data("superlink", "1.42"), folder.home("superlink")]
     drawn = {words(name)[0].rstrip("/") for name, _ in table(LOCAL, "In `.flowerbed/`")}
     assert {path.relative_to(folder.root).parts[0] for path in paths} - drawn == set()
 

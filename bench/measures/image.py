@@ -21,7 +21,7 @@ from bench.measures import Task
 from bench.workplace import FLOWERBED, last, say
 from flowerbed import templates
 
-RELEASE = "1.41.0"
+RELEASE = "1.42.0"
 TIMES = 3
 LARGEST_PUSH = 100_000
 LONGEST_SECONDS = 3.0

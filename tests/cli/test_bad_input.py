@@ -33,7 +33,7 @@ def write(folder: Path, spec: str) -> None:
 @pytest.mark.parametrize(
     ("spec", "where", "words"),
     [
-        ('  flower: "1.42"\n  supernodes: [{name: a}]\n', "5:11", ["1.42", "not proven", "1.41"]),
+        ('  flower: "1.43"\n  supernodes: [{name: a}]\n', "5:11", ["1.43", "not proven", "1.42"]),
         ('  flower: "1.21"\n  supernodes: [{name: a}]\n', "5:11", ["1.21", "not proven", "1.22"]),
         ("  flower: 1.40\n  supernodes: [{name: a}]\n", "5:11", ["1.40", "quotes"]),
         ("  supernodes: [{name: a, replica: 2}]\n", "5:26", ["replica", "replicas"]),
@@ -110,9 +110,9 @@ def test_a_dependency_that_cannot_be_solved_gives_the_solvers_reason(folder: Pat
 def test_an_app_that_excludes_the_release_names_both(folder: Path, say: Say) -> None:
     pyproject = folder / "pyproject.toml"
     pyproject.write_text(pyproject.read_text().replace('"flwr>=1.22.0"', '"flwr>=1.30,<1.32"'))
-    status, said = say("run", "--flower", "1.41")
+    status, said = say("run", "--flower", "1.42")
     assert status == 2
-    assert "1.41" in said
+    assert "1.42" in said
     assert "<1.32" in said
 
 

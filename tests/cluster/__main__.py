@@ -19,7 +19,7 @@ from cluster.images import flower_images
 from cluster.packages import cluster_cache, missing
 from flowerbed.environments.cache import locked, try_lock, write_durably
 
-RELEASES = ("1.22.0", "1.41.0")
+RELEASES = ("1.22.0", "1.42.0")
 """The Flower releases whose images the cluster offers."""
 
 

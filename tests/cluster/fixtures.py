@@ -21,7 +21,7 @@ from cluster.wanted import wants_cluster
 REQUIRED = "FLOWERBED_REQUIRE_CLUSTER"
 """Set to 1, it makes a failure of every test that would be skipped for want of a cluster."""
 
-RELEASES = ("1.22.0", "1.41.0")
+RELEASES = ("1.22.0", "1.42.0")
 """The Flower releases whose images the session's cluster offers."""
 
 

@@ -71,7 +71,7 @@ def app_image(
     Parameters
     ----------
     release : str
-        An exact Flower release, such as ``1.41.0``.
+        An exact Flower release, such as ``1.42.0``.
     requirements : sequence of str
         What to install besides, such as ``scikit-learn``; Flower itself is there.
     name : str

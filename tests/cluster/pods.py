@@ -8,7 +8,7 @@ from typing import Any
 from cluster import Cluster
 from cluster.recipes import APP_USER
 
-IMAGE = "flwr/superexec:1.41.0"
+IMAGE = "flwr/superexec:1.42.0"
 """An image with a shell and a Python."""
 
 

@@ -145,7 +145,7 @@ def test_a_kubelet_that_restarts_leaves_containers_alone(cluster: Cluster, names
     assert state() == before
 
 
-@pytest.mark.parametrize("release", ["1.22.0", "1.41.0"])
+@pytest.mark.parametrize("release", ["1.22.0", "1.42.0"])
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_the_stand_ins_are_like_flowers_own_images(
     cluster: Cluster, namespace: str, apply: Apply, program: str, release: str
@@ -172,7 +172,7 @@ def test_an_image_has_nothing_of_the_machine_that_made_it(cluster: Cluster, name
 
 def test_an_app_image_brings_the_apps_dependencies(cluster: Cluster, namespace: str, apply: Apply) -> None:
     name = "ghcr.io/someone/app:1"
-    cluster.offer(app_image("1.41.0", ["attrs==25.3.0"], name))
+    cluster.offer(app_image("1.42.0", ["attrs==25.3.0"], name))
     ask = "from importlib.metadata import version; print(version('attrs'), version('flwr'))"
     apply(pod("app", f'python -c "{ask}"; command -v flower-superexec', image=name))
-    assert output(cluster, namespace, "app").splitlines() == ["25.3.0 1.41.0", "/python/venv/bin/flower-superexec"]
+    assert output(cluster, namespace, "app").splitlines() == ["25.3.0 1.42.0", "/python/venv/bin/flower-superexec"]

@@ -28,7 +28,7 @@ from cluster.pods import pod
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in its background ignores it
 
-with Cluster(2, images=[flower_images("1.41.0")]) as one:
+with Cluster(2, images=[flower_images("1.42.0")]) as one:
     one.kubectl("create", "-f", "-", input=json.dumps(pod("sleeper", "sleep 1000")))
     one.kubectl("wait", "pod/sleeper", "--for=condition=Ready", "--timeout=90s")
     print(one.identity, flush=True)

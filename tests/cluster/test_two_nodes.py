@@ -29,7 +29,7 @@ def pair(cluster: Cluster, enforcer: Path) -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(POLICY_ENFORCER, str(enforcer))
         specs = [NodeSpec(), NodeSpec({"pool": "far"}, (tainted,))]
-        with Cluster(specs, images=[flower_images("1.41.0")]) as two:
+        with Cluster(specs, images=[flower_images("1.42.0")]) as two:
             yield two
 
 

@@ -101,8 +101,8 @@ def repository(image: str) -> str:
 
     Examples
     --------
-    >>> repository("ghcr.io/someone/app:1"), repository("flwr/superlink:1.41.0"), repository("app:1")
-    ('someone/app:1', 'flwr/superlink:1.41.0', 'library/app:1')
+    >>> repository("ghcr.io/someone/app:1"), repository("flwr/superlink:1.42.0"), repository("app:1")
+    ('someone/app:1', 'flwr/superlink:1.42.0', 'library/app:1')
     """
     first, _, rest = image.partition("/")
     if not rest:

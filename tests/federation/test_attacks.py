@@ -26,7 +26,7 @@ Make = Callable[[str], Bed]
 IMAGE = "  app: {image: ghcr.io/example/app:1.0}"
 REFUSED = {"401", "403", "UNAUTHENTICATED", "PERMISSION_DENIED"}
 TURNED_AWAY = ("Public key already in use", "Failed to activate SuperNode")
-"""How a second SuperNode with a living one's key says so, on 1.22 and on 1.41."""
+"""How a second SuperNode with a living one's key says so, on 1.22 and on 1.42."""
 NO_ACCOUNTS = {"control/refresh-auth-tokens"}
 """Without accounts there is nothing to refresh."""
 

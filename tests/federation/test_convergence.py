@@ -69,7 +69,7 @@ def test_a_changed_release_starts_on_data_of_its_own_and_keeps_history(
     running = app.start("run", "--run-config", "seconds=60.0")
     app.wait_for_round(1, run=2)
 
-    federation_file(app, flower="1.41")
+    federation_file(app, flower="1.42")
     refused = app("up", "--detach")
     assert refused.status == 2
     assert "run 2 is not finished" in refused.error
@@ -77,7 +77,7 @@ def test_a_changed_release_starts_on_data_of_its_own_and_keeps_history(
 
     app("stop", "2")
     app.finish(running)
-    assert app("up", "--detach").last("status")["flower"] == "1.41.0"
+    assert app("up", "--detach").last("status")["flower"] == "1.42.0"
     assert listening_elsewhere(app) == []
     assert app(*quick).last("run")["verdict"] == "succeeded"
     assert [line["verdict"] for line in app("runs").lines] == ["succeeded", "stopped", "succeeded"]

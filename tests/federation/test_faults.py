@@ -12,7 +12,7 @@ from federation.beds import Bed
 from flowerbed import processes
 
 Make = Callable[[str], Bed]
-OLDEST, NEWEST = "1.22", "1.41"
+OLDEST, NEWEST = "1.22", "1.42"
 
 
 @pytest.mark.parametrize("flower", [OLDEST, NEWEST])

@@ -13,7 +13,7 @@ from environments import environment_python, flower_process_environment
 from federation.beds import Bed, tree_of
 
 Make = Callable[[str], Bed]
-OLDEST, NEWEST = "1.22", "1.41"
+OLDEST, NEWEST = "1.22", "1.42"
 
 
 def test_the_app_that_flower_itself_writes_runs_unchanged(tmp_path: Path) -> None:

@@ -165,11 +165,11 @@ def test_a_kit_that_is_of_no_use_here_says_why(bed: Make, site: Callable[[Bed, s
 
 def test_the_control_api_is_not_shown_by_mistake(bed: Make) -> None:
     app = bed("slow")
-    federation(app, "1.41")
+    federation(app, "1.42")
     file = app.folder / "federation.yaml"
     text = file.read_text()
     file.write_text(text.replace('"}}\n', '", listen: AllInterfaces}}\n'))
     said = app("up", "--detach")
     assert said.status == 2
-    assert "spec.superlink.expose.listen: Flower 1.41.0 has the Control API on the same port" in json.dumps(said.lines)
+    assert "spec.superlink.expose.listen: Flower 1.42.0 has the Control API on the same port" in json.dumps(said.lines)
     assert app.processes() == []

@@ -230,7 +230,7 @@ def test_control_dialect(release: Row) -> None:
         ("1.24", "INFO :      Receiving: train.extra message (ID: 16611a81da2b2f38f4ee76c71af59601)"),
         ("1.36", "INFO :      Receiving: query message (ID: 16611a81da2b2f38f4ee76c71af59601)"),
         ("1.39", "INFO :      Receiving: train message (ID: 16611a81da2b2f38f4ee76c71af59601)"),
-        ("1.41", "INFO :      Receiving: train message (ID: 16611a81da2b2f38f4ee76c71af59601)"),
+        ("1.42", "INFO :      Receiving: train message (ID: 16611a81da2b2f38f4ee76c71af59601)"),
     ],
 )
 def test_supernode_says_that_it_took_a_message(release: str, line: str) -> None:

@@ -151,7 +151,7 @@ def test_what_is_not_framed_is_said(tmp_path: Path) -> None:
 
 
 def test_packages_are_those_of_the_environment(tmp_path: Path) -> None:
-    python = environment_python("1.41.0")
+    python = environment_python("1.42.0")
     done = subprocess.run(
         [python, SUBMIT, "--packages"],
         env=environment(tmp_path),
@@ -160,7 +160,7 @@ def test_packages_are_those_of_the_environment(tmp_path: Path) -> None:
         check=True,
     )
     said = json.loads(done.stdout)
-    assert said["flwr"] == said["packages"]["flwr"] == "1.41.0"
+    assert said["flwr"] == said["packages"]["flwr"] == "1.42.0"
     assert "protobuf" in said["packages"]
     assert ["ray", "2.51.1; extra ", ' "simulation"'][0] in " ".join(said["extras"]["flwr"])
     assert all("extra" in line for lines in said["extras"].values() for line in lines)
@@ -186,7 +186,7 @@ def answer(process: subprocess.Popen[bytes]) -> tuple[int, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def python() -> Path:
-    return environment_python("1.41.0")
+    return environment_python("1.42.0")
 
 
 def test_an_app_that_does_not_come(python: Path, tmp_path: Path) -> None:

@@ -267,7 +267,7 @@ def test_what_a_program_waits_for_is_its_own() -> None:
 
 
 def test_folders_are_made_before_anything_starts(tmp_path: Path) -> None:
-    folder = tmp_path / "1.41" / "more"
+    folder = tmp_path / "1.42" / "more"
     looks = f"import os; print(os.path.isdir({str(folder)!r}))"
     with RunningUnit(["--make-folder", str(folder), *program("only", looks)]) as unit:
         unit.ends()

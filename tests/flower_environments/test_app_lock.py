@@ -88,7 +88,7 @@ def test_a_lock_is_of_what_was_asked_for_and_of_nothing_else(tmp_path: Path) -> 
     found = AppLock(RELEASE, "3.11", asked_of(app).digest)
     write(app, "six", "tqdm")
     assert asked_of(app).is_answered_by(found)  # the order does not count
-    assert not read_asked(app, release="1.41.0", python=current()).is_answered_by(found)
+    assert not read_asked(app, release="1.42.0", python=current()).is_answered_by(found)
     write(app, "six", "tqdm", more='[tool.uv]\nconstraint-dependencies = ["tqdm<5"]\n')
     assert not asked_of(app).is_answered_by(found)
     write(app, "six")
@@ -130,7 +130,7 @@ def test_a_lock_that_is_not_of_this_is_told_and_left_alone(tmp_path: Path) -> No
 
     digest = asked_of(app).digest
     assert "`flowerbed build` writes it anew" in without_a_lock(AppLock(RELEASE, "3.11", f"sha256:{'1' * 64}"))
-    assert "is of Flower 1.41.0" in without_a_lock(AppLock("1.41.0", "3.11", digest))
+    assert "is of Flower 1.42.0" in without_a_lock(AppLock("1.42.0", "3.11", digest))
     assert "Python 3.99 and newer" in without_a_lock(AppLock(RELEASE, "3.99", digest))
     (app / "app.lock").write_text(AppLock(RELEASE, "3.11", digest).render())
     assert request(app, release=RELEASE, python=current(), progress=told.append).lock is not None
@@ -226,8 +226,8 @@ def test_what_cannot_be_solved_is_told_with_uvs_reason(tmp_path: Path) -> None:
     ("text", "why"),
     [
         ("version = 1\nflower = ", "is damaged"),
-        ('version = 1\nflower = "1.41"\npython = "3.11"\nasked = "x"\n', "flower: found '1.41'"),
-        ('version = 0\nflower = "1.41.0"\n', "version: found 0"),
+        ('version = 1\nflower = "1.42"\npython = "3.11"\nasked = "x"\n', "flower: found '1.42'"),
+        ('version = 0\nflower = "1.42.0"\n', "version: found 0"),
         ("version = 2\n", "version 2 is of a newer Flowerbed"),
         ("version = 1\npackage = 3\n", "wanted a list of tables"),
         ('version = 1\n[[package]]\nname = "a"\nversion = "1"\nhashes = []\n', "a: wanted sha256 hashes"),

@@ -14,7 +14,7 @@ from image.made import FOREIGN, distribution, push_base, system
 
 Say = Callable[..., tuple[int, str]]
 
-RELEASE = "1.41.0"
+RELEASE = "1.42.0"
 PYPROJECT = """\
 [build-system]
 requires = ["hatchling"]

@@ -29,7 +29,7 @@ Version: 1
 FILES = {
     "etc/os-release": Found(b'ID=debian\nVERSION_ID="12"\n', (0, 0)),
     "var/lib/dpkg/status": Found(DPKG, (0, 0)),
-    f"{SITE}/flwr-1.41.0.dist-info/METADATA": metadata("flwr", "1.41.0"),
+    f"{SITE}/flwr-1.42.0.dist-info/METADATA": metadata("flwr", "1.42.0"),
     f"{SITE}/Foo.Bar-1.0.dist-info/METADATA": metadata("Foo.Bar", "1.0"),
     f"{SITE}/Foo.Bar-1.0.dist-info/RECORD": Found(
         b'foo/__init__.py,sha256=x,1\n"foo/a,b.py",,\n../../../bin/foo,sha256=x,1\n', APP
@@ -42,7 +42,7 @@ FILES = {
 
 def test_a_base_is_told_from_its_files() -> None:
     found = read(FILES, "base")
-    assert (found.flwr, found.python, found.prefix, found.owner) == ("1.41.0", "3.11", "python/venv", APP)
+    assert (found.flwr, found.python, found.prefix, found.owner) == ("1.42.0", "3.11", "python/venv", APP)
     assert found.site_packages == SITE
     assert found.packages["foo-bar"].version == "1.0"
     assert found.packages["foo-bar"].files == (
@@ -68,13 +68,13 @@ def test_a_base_is_told_from_its_files() -> None:
     ],
 )
 def test_wheels_fit_the_c_library(libc: str, architecture: str, wheels: str) -> None:
-    base = Base("1.41.0", "3.11", "python/venv", APP, libc=libc)
+    base = Base("1.42.0", "3.11", "python/venv", APP, libc=libc)
     assert base.wheels_for(architecture) == wheels
 
 
 def test_an_architecture_without_wheels_is_refused() -> None:
     with pytest.raises(ImageFailed, match="riscv64"):
-        Base("1.41.0", "3.11", "python/venv", APP).wheels_for("riscv64")
+        Base("1.42.0", "3.11", "python/venv", APP).wheels_for("riscv64")
 
 
 def test_alpine_has_musl_and_its_own_list() -> None:
@@ -98,7 +98,7 @@ def test_an_image_without_flower_is_no_base() -> None:
 
 def test_flower_in_a_folder_that_pip_does_not_use_is_no_base() -> None:
     with pytest.raises(ImageFailed, match="no site-packages"):
-        read({"opt/flower/flwr-1.41.0.dist-info/METADATA": metadata("flwr", "1.41.0")}, "base")
+        read({"opt/flower/flwr-1.42.0.dist-info/METADATA": metadata("flwr", "1.42.0")}, "base")
 
 
 def test_upper_layers_change_and_remove_what_lower_ones_have() -> None:
@@ -111,6 +111,6 @@ def test_upper_layers_change_and_remove_what_lower_ones_have() -> None:
 
 
 def test_only_a_few_files_are_kept() -> None:
-    assert interesting(f"{SITE}/flwr-1.41.0.dist-info/RECORD")
+    assert interesting(f"{SITE}/flwr-1.42.0.dist-info/RECORD")
     assert interesting("var/lib/dpkg/status.d/base-files")
     assert not interesting(f"{SITE}/flwr/__init__.py")

@@ -163,7 +163,7 @@ def refused(say: Say, place: Place, *more: str) -> str:
 def test_a_base_of_another_release_is_refused_with_both(place: Place, say: Say) -> None:
     place.base(files={**system(), **distribution("flwr", "1.40.0")})
     said = refused(say, place, "--push")
-    assert "the base image has Flower 1.40.0, and the federation runs Flower 1.41.0" in said
+    assert "the base image has Flower 1.40.0, and the federation runs Flower 1.42.0" in said
 
 
 def test_a_pin_of_flower_that_contradicts_is_refused_with_both(place: Place, say: Say) -> None:

@@ -26,7 +26,7 @@ from flowerbed.image.containerfile import (
 from flowerbed.image.recipe import Recipe
 from flowerbed.spec.app import AppManifest
 
-BASE, DIGEST = "flwr/superexec:1.41.0", "sha256:" + "b" * 64
+BASE, DIGEST = "flwr/superexec:1.42.0", "sha256:" + "b" * 64
 PYTHONS = ("3.11", "3.12")
 
 
@@ -35,13 +35,13 @@ def package(name: str, *via: str, version: str = "1.0", marker: str = "") -> Pac
 
 
 LOCK = AppLock(
-    "1.41.0",
+    "1.42.0",
     "3.11",
     "sha256:" + "a" * 64,
     (
         package("colorama", "tqdm", marker="sys_platform == 'win32'"),
         package("cryptography", "flwr"),
-        package("flwr", version="1.41.0"),
+        package("flwr", version="1.42.0"),
         package("numpy", "", "flwr", version="1.26.4", marker="python_full_version < '3.12'"),
         package("numpy", "", "flwr", version="2.1.0", marker="python_full_version >= '3.12'"),
         package("nvidia-nccl", "torch", marker="platform_machine == 'x86_64'"),
@@ -52,7 +52,7 @@ LOCK = AppLock(
 RECIPE = Recipe(
     Path("app"),
     AppManifest("tests", "tiny", "1.0.0", "tiny.server:app", "tiny.client:app"),
-    Asked("1.41.0", "", Wanted(), "app/pyproject.toml"),
+    Asked("1.42.0", "", Wanted(), "app/pyproject.toml"),
     LOCK,
 )
 
@@ -72,13 +72,13 @@ def test_the_recipe_of_an_app() -> None:
 #
 #   --secret id=pip.conf,src=/etc/pip.conf --secret id=ca.crt,src=/etc/ssl/certs/ca-certificates.crt
 
-# flwr/superexec:1.41.0
+# flwr/superexec:1.42.0
 FROM docker.io/flwr/superexec@{DIGEST} AS wheels
 USER 0:0
 COPY requirements.txt /wheels/
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \\
     --mount=type=secret,id=ca.crt,target=/run/secrets/ca.crt \\
-    python -c 'import sys; from importlib.metadata import version; found = version("flwr"); sys.exit(found != "1.41.0" and f"the base image has Flower {{found}}, and the app is locked for Flower 1.41.0")' \\
+    python -c 'import sys; from importlib.metadata import version; found = version("flwr"); sys.exit(found != "1.42.0" and f"the base image has Flower {{found}}, and the app is locked for Flower 1.42.0")' \\
  && if [ -s /run/secrets/ca.crt ]; then export PIP_CERT=/run/secrets/ca.crt; fi \\
  && PIP_USE_PEP517=1 python -m pip --no-cache-dir --disable-pip-version-check wheel --no-deps --require-hashes --wheel-dir /wheels -r /wheels/requirements.txt \\
  && touch /wheels/28d5e36b1d9af7b8
@@ -93,11 +93,11 @@ RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \\
 COPY --chown=49999:49999 app /app
 LABEL org.opencontainers.image.title="tiny" \\
       org.opencontainers.image.version="1.0.0" \\
-      org.opencontainers.image.base.name="flwr/superexec:1.41.0" \\
+      org.opencontainers.image.base.name="flwr/superexec:1.42.0" \\
       org.opencontainers.image.base.digest="{DIGEST}" \\
       dev.flowerbed.app="tests/tiny==1.0.0" \\
       dev.flowerbed.app-lock="{LOCK.digest}" \\
-      dev.flowerbed.flower="1.41.0"
+      dev.flowerbed.flower="1.42.0"
 USER 49999:49999
 """
     )
@@ -173,8 +173,8 @@ def test_what_the_base_provides_is_left_to_it_and_checked() -> None:
 @pytest.mark.parametrize(
     ("flwr", "status", "said"),
     [
-        ("1.41.0", 0, ""),
-        ("1.40.0", 1, "the base image has Flower 1.40.0, and the app is locked for Flower 1.41.0"),
+        ("1.42.0", 0, ""),
+        ("1.40.0", 1, "the base image has Flower 1.40.0, and the app is locked for Flower 1.42.0"),
         (None, 1, "No package metadata was found for flwr"),
     ],
 )

@@ -20,11 +20,11 @@ from flowerbed.image.manifest import Added, configuration, index, manifest
 from flowerbed.image.provenance import Revision, statement
 
 BASE = Base(
-    "1.41.0",
+    "1.42.0",
     "3.11",
     "python/venv",
     (49999, 49999),
-    {"flwr": Distribution("flwr", "1.41.0"), "tqdm": Distribution("tqdm", "1.0")},
+    {"flwr": Distribution("flwr", "1.42.0"), "tqdm": Distribution("tqdm", "1.0")},
     {"torch": "1.13.1+cpu"},
     "glibc 2.36",
     {"ID": "debian", "VERSION_ID": "12"},
@@ -32,7 +32,7 @@ BASE = Base(
 )
 ADDED = [Package("tqdm", "4.66.5", (f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"))]
 DIGEST = f"sha256:{'1' * 64}"
-WHAT = {"name": "Chest-App", "version": "1.0", "digest": DIGEST, "base_name": "flwr/superexec:1.41.0"}
+WHAT = {"name": "Chest-App", "version": "1.0", "digest": DIGEST, "base_name": "flwr/superexec:1.42.0"}
 
 
 def test_a_bill_is_valid_and_names_everything_once() -> None:
@@ -42,7 +42,7 @@ def test_a_bill_is_valid_and_names_everything_once() -> None:
     assert purls == [
         "pkg:deb/debian/libstdc%2B%2B6@12.2.0-14%2Bdeb12u1?arch=amd64&distro=debian-12",
         "pkg:deb/debian/zlib1g@1:1.2.13.dfsg-1?arch=amd64&distro=debian-12",
-        "pkg:pypi/flwr@1.41.0",
+        "pkg:pypi/flwr@1.42.0",
         "pkg:pypi/torch@1.13.1%2Bcpu",
         "pkg:pypi/tqdm@4.66.5",
     ]
@@ -63,7 +63,7 @@ def test_a_statement_is_one_of_in_totos_and_its_predicate_one_of_slsas() -> None
         digest=DIGEST,
         app="team/app==1.0",
         app_digest=f"sha256:{'3' * 64}",
-        base="flwr/superexec:1.41.0",
+        base="flwr/superexec:1.42.0",
         base_digest=f"sha256:{'2' * 64}",
         lock_digest=f"sha256:{'4' * 64}",
         added=ADDED,
@@ -75,7 +75,7 @@ def test_a_statement_is_one_of_in_totos_and_its_predicate_one_of_slsas() -> None
     predicate = ParseDict(made["predicate"], provenance_pb2.Provenance())  # fields that are not there are an error
     assert [one.digest["sha256"] for one in read.pb.subject] == ["1" * 64]
     used = {one.name or one.uri: one for one in predicate.build_definition.resolved_dependencies}
-    assert used["flwr/superexec:1.41.0"].digest["sha256"] == "2" * 64
+    assert used["flwr/superexec:1.42.0"].digest["sha256"] == "2" * 64
     assert used["app.lock"].digest["sha256"] == "4" * 64
     assert used["git"].digest["gitCommit"] == "5" * 40
     assert used["git"].annotations["clean"] is False

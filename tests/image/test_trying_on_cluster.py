@@ -19,7 +19,7 @@ from image.beds import Say, image_of
 
 pytestmark = [pytest.mark.usefixtures("cluster_here"), pytest.mark.timeout(300)]
 
-RELEASE = "1.41.0"
+RELEASE = "1.42.0"
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ metadata:
   namespace: research
   labels: {example.org/team: imaging}
 spec:
-  flower: "1.41"
+  flower: "1.42"
   layout: LAYOUT
   app:
     image: ghcr.io/example/app@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
@@ -50,7 +50,7 @@ spec:
       volumes:
         - {name: data, mountPath: /srv/chest, hostPath: {path: /mnt/chest, type: Directory}}
   superlink:
-    image: registry.example.org:5000/flwr/superlink:1.41.0
+    image: registry.example.org:5000/flwr/superlink:1.42.0
     storage: {size: 10Gi, storageClassName: fast}
   serverapp:
     env: {OMP_NUM_THREADS: "4"}
@@ -67,7 +67,7 @@ def federation(text: str, layout: str = "Colocated") -> Federation:
     return parse(text.replace("LAYOUT", layout), "federation.yaml").federation
 
 
-def rendered(text: str, layout: str = "Colocated", flower: str = "1.41") -> list[Object]:
+def rendered(text: str, layout: str = "Colocated", flower: str = "1.42") -> list[Object]:
     return objects(federation(text, layout), find(flower))
 
 

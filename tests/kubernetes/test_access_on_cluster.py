@@ -64,7 +64,7 @@ def config_map(namespace: str, **data: str) -> Object:
 
 def workload(kind: str, namespace: str, **more: Any) -> Object:
     """Return a workload without Pods."""
-    container = {"name": "main", "image": "flwr/superexec:1.41.0"}
+    container = {"name": "main", "image": "flwr/superexec:1.42.0"}
     template = {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [container], "restartPolicy": "Always"}}
     selector = {"matchLabels": {"app": "a"}}
     return {
@@ -230,7 +230,7 @@ def test_what_is_invalid(admin: Cluster, namespace: str) -> None:
 
 
 def test_admission(admin: Cluster, namespace: str) -> None:
-    bare = {"containers": [{"name": "main", "image": "flwr/superexec:1.41.0"}]}
+    bare = {"containers": [{"name": "main", "image": "flwr/superexec:1.42.0"}]}
     meta = {"name": "a", "namespace": namespace}
     with pytest.raises(ClusterRefused) as caught:
         admin.create({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": bare})

@@ -50,7 +50,7 @@ def pool(said: str) -> str:
     return clean(supernodes=f"supernodes: [{{name: site, {said}}}]")
 
 
-def found(text: str, release: str = "1.41") -> list[tuple[str, str, str]]:
+def found(text: str, release: str = "1.42") -> list[tuple[str, str, str]]:
     """Return (id, place, message) of what is found."""
     loaded = parse(text, "f")
     results = audit(CHECKS, Audited.of(loaded.federation, find(release)))
@@ -67,7 +67,7 @@ def test_what_remains_of_the_smallest_file_that_can_be_brought_up() -> None:
     text = HEAD + "metadata: {name: demo}\nspec: {app: {image: example/app:1}, supernodes: [{name: site}]}\n"
     assert [name for name, *_ in found(text)] == ["image-unpinned"] * 3 + ["namespace-shared"]
     severities = {
-        result.check.severity for result in audit(CHECKS, Audited.of(parse(text, "f").federation, find("1.41")))
+        result.check.severity for result in audit(CHECKS, Audited.of(parse(text, "f").federation, find("1.42")))
     }
     assert severities == {Severity.NOTE}
 
@@ -84,7 +84,7 @@ FAULTS = [
     ("control-open", clean("security: {controlApi: ^Open}"),
      "spec.security.controlApi: whoever reaches the SuperLink's port for users can submit code: Flower asks nobody who they are"),
     ("access-fleet-is-control", clean("security: {controlApi: Open}\n  access: [{podSelector: {matchLabels: {app: site}}, apis: ^[Fleet]}]"),
-     "spec.access[0].apis: Flower 1.41 has one port for both APIs: who reaches Fleet reaches Control as well"),
+     "spec.access[0].apis: Flower 1.42 has one port for both APIs: who reaches Fleet reaches Control as well"),
     ("egress-credentials", pool("egress: [^{cidr: 169.254.0.0/16, ports: [{port: 443}, {port: 80}]}]"),
      f"spec.supernodes[0].egress[0]: it lets programs reach {METADATA}, where clouds hand out the node's credentials"),
     ("egress-anywhere", clean("serverapp: {egress: [^{cidr: 0.0.0.0/0, except: [169.254.0.0/16], ports: [{port: 443}]}]}"),
@@ -139,7 +139,7 @@ def test_quickstart_passes_few() -> None:
 def test_what_may_be_chosen_and_is_not_safe() -> None:
     text = clean("security: {tls: {mode: Disabled}, nodeAuth: false}")
     loaded = parse(text, "f")
-    results = {result.check.id for result in audit(CHECKS, Audited.of(loaded.federation, find("1.41")))}
+    results = {result.check.id for result in audit(CHECKS, Audited.of(loaded.federation, find("1.42")))}
     assert results == {"tls-disabled", "node-auth-off"}
 
 
@@ -185,7 +185,7 @@ def test_credentials_by_one_item_are_not_blamed_on_another() -> None:
 
 def test_fleet_is_apart_on_releases_that_have_a_port_for_it() -> None:
     text = clean("access: [{podSelector: {matchLabels: {app: site}}, apis: [Fleet]}]")
-    for release in ("1.22", "1.37", "1.41"):
+    for release in ("1.22", "1.37", "1.42"):
         assert found(text, release) == []
     opened = text.replace("  access:", "  security: {controlApi: Open}\n  access:")
     assert [name for name, *_ in found(opened, "1.22")] == ["control-open"]

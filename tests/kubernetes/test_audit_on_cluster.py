@@ -22,7 +22,7 @@ def findings(bed: ClusterBed) -> dict[str, str]:
 
 def test_what_others_did_to_a_federation_is_found(cluster_bed: Make) -> None:
     bed = cluster_bed("slow")
-    bed.write("1.41.0")
+    bed.write("1.42.0")
     refused = bed("audit")
     assert (refused.status, refused.lines[-1]["error"]) == (1, "NotRunning")
     assert bed("up").status == 0

@@ -11,7 +11,7 @@ from cluster.images import torch_images
 from federation.beds import Bed
 from kubernetes.beds import Baking, Make
 
-RELEASE = "1.41.0"
+RELEASE = "1.42.0"
 
 pytestmark = [pytest.mark.flower, pytest.mark.timeout(600)]
 

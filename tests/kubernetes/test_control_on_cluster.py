@@ -17,7 +17,7 @@ from flowerbed.flower.contract import Protection
 from flowerbed.flower.releases import find
 from kubernetes.beds import ClusterBed, Make
 
-RELEASES = ("1.22.0", "1.41.0")
+RELEASES = ("1.22.0", "1.42.0")
 
 pytestmark = [pytest.mark.flower, pytest.mark.timeout(900)]
 
@@ -76,7 +76,7 @@ def test_a_run_is_submitted_and_nobody_else_calls_control(cluster_bed: Make, els
 
 def test_a_proxy_that_ends_is_started_again_alone_and_the_run_goes_on(cluster_bed: Make) -> None:
     bed = cluster_bed("slow")
-    bed.write("1.41.0")
+    bed.write("1.42.0")
     assert bed("up").status == 0
     going = bed.start("run", "--run-config", "seconds=5 num-server-rounds=1")
     bed.wait_for_round(1)

@@ -12,7 +12,7 @@ from kubernetes.beds import LONG_ROUND_2, SITES, ClusterBed, Make
 pytestmark = [pytest.mark.flower, pytest.mark.timeout(900)]
 
 
-@pytest.mark.parametrize("release", ["1.22.0", "1.41.0"])
+@pytest.mark.parametrize("release", ["1.22.0", "1.42.0"])
 def test_a_supernode_with_time_to_reply_is_drained_and_takes_nothing_from_the_run(
     cluster_bed: Make, release: str
 ) -> None:

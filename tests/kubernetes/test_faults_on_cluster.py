@@ -22,7 +22,7 @@ def begun(bed: ClusterBed, release: str) -> Callable[[], dict[str, object]]:
     return bed.begin_run(*SECONDS)
 
 
-@pytest.mark.parametrize("release", ["1.22.0", "1.41.0"])
+@pytest.mark.parametrize("release", ["1.22.0", "1.42.0"])
 def test_a_run_outlives_the_superlinks_pod(cluster_bed: Make, release: str) -> None:
     bed = cluster_bed("slow")
     bed.write(release)
@@ -39,7 +39,7 @@ def test_a_run_outlives_the_superlinks_pod(cluster_bed: Make, release: str) -> N
 
 def test_a_lost_serverapp_is_a_failed_run_that_says_so(cluster_bed: Make) -> None:
     bed = cluster_bed("slow")
-    end = begun(bed, "1.41.0")
+    end = begun(bed, "1.42.0")
     bed.kubectl("delete", "pod", "--selector", "app.kubernetes.io/component=superexec-serverapp", "--grace-period=1")
     run = end()
     assert (run["status"], run["verdict"]) == (1, "failed")
@@ -48,7 +48,7 @@ def test_a_lost_serverapp_is_a_failed_run_that_says_so(cluster_bed: Make) -> Non
 
 def test_up_that_was_killed_half_way_is_finished_by_the_next(cluster_bed: Make) -> None:
     bed = cluster_bed("slow")
-    bed.write("1.41.0")
+    bed.write("1.42.0")
     up = bed.start("up")
     bed.cluster.wait(
         lambda: "test-superlink" in bed.kubectl("get", "statefulsets", "--output", "name"), "a StatefulSet"
@@ -60,7 +60,7 @@ def test_up_that_was_killed_half_way_is_finished_by_the_next(cluster_bed: Make) 
 
 def test_down_in_the_middle_of_up_wins(cluster_bed: Make) -> None:
     bed = cluster_bed("slow")
-    bed.write("1.41.0")
+    bed.write("1.42.0")
     up = bed.start("up")
     bed.cluster.wait(lambda: "test-site" in bed.kubectl("get", "statefulsets", "--output", "name"), "all StatefulSets")
     assert bed("down").status == 0
@@ -72,7 +72,7 @@ def test_down_in_the_middle_of_up_wins(cluster_bed: Make) -> None:
 
 def test_ctrl_c_leaves_what_was_applied(cluster_bed: Make) -> None:
     bed = cluster_bed("slow")
-    bed.write("1.41.0", image="flwr/superexec:9.9.9")
+    bed.write("1.42.0", image="flwr/superexec:9.9.9")
     up = bed.start("up")
     bed.cluster.wait(lambda: "test-site-0" in bed.pods(), "Pods")
     up.send_signal(signal.SIGINT)
@@ -82,12 +82,12 @@ def test_ctrl_c_leaves_what_was_applied(cluster_bed: Make) -> None:
 
 def test_a_missing_image_is_told_in_a_sentence_and_can_be_mended(cluster_bed: Make) -> None:
     bed = cluster_bed("slow")
-    bed.write("1.41.0", image="flwr/superexec:9.9.9")
+    bed.write("1.42.0", image="flwr/superexec:9.9.9")
     said = bed("up")
     assert said.status == 1
     assert said.lines[-1]["error"] == "FederationFailed"
     assert "flwr/superexec:9.9.9" in said.error
-    bed.write("1.41.0")
+    bed.write("1.42.0")
     assert bed("up").last("status")["state"] == "ready"
 
 
@@ -97,17 +97,17 @@ def test_a_release_change_waits_for_runs_and_keeps_the_old_database(cluster_bed:
     assert bed("up").status == 0
     running = bed.start("run", *SECONDS)
     bed.wait_for_round(1)
-    bed.write("1.41.0")
+    bed.write("1.42.0")
     refused = bed("up")
     assert refused.status == 2
     assert "run 1 is not finished" in refused.error
     bed.write("1.22.0")
     assert bed.finish(running).last("run")["verdict"] == "succeeded"
-    bed.write("1.41.0")
-    assert bed("up").last("status")["flower"] == "1.41.0"
+    bed.write("1.42.0")
+    assert bed("up").last("status")["flower"] == "1.42.0"
     assert bed("run", "--run-config", "seconds=0.0 num-server-rounds=1").last("run")["verdict"] == "succeeded"
     assert [bed.run(number)["verdict"] for number in (1, 2)] == ["succeeded", "succeeded"]
     databases = bed.kubectl(
         "exec", "test-superlink-0", "--", "python", "-c", "import os; print(sorted(os.listdir('/data')))"
     )
-    assert databases.strip() == "['1.22', '1.41']"
+    assert databases.strip() == "['1.22', '1.42']"

@@ -13,7 +13,7 @@ import pytest
 from flowerbed.runs.records import RunRecord
 from kubernetes.beds import Baking, Make
 
-RELEASES = ("1.22.0", "1.41.0")
+RELEASES = ("1.22.0", "1.42.0")
 
 pytestmark = [pytest.mark.flower, pytest.mark.timeout(900)]
 
@@ -62,7 +62,7 @@ def test_the_digits_app_runs_to_its_verdict(
 
 def test_up_again_changes_nothing_and_down_keeps_what_is_asked_to_stay(cluster_bed: Make) -> None:
     bed = cluster_bed("slow")
-    bed.write("1.41.0")
+    bed.write("1.42.0")
     assert bed("up").status == 0
     before = bed.pods()
     again = bed("up")
@@ -71,13 +71,13 @@ def test_up_again_changes_nothing_and_down_keeps_what_is_asked_to_stay(cluster_b
     assert bed.pods() == before
     assert bed("up", "--dry-run").last("diff") == {"type": "diff", "changes": False, "diff": ""}
 
-    bed.write("1.41.0", more="  superlink: {storage: {size: 2Gi}}")
+    bed.write("1.42.0", more="  superlink: {storage: {size: 2Gi}}")
     refused = bed("up")
     assert refused.status == 1
     assert refused.lines[-1]["error"] == "ClusterImmutable"
     assert bed.pods() == before
 
-    bed.write("1.41.0")
+    bed.write("1.42.0")
     assert bed("down").status == 0
     claims = json.loads(bed.kubectl("get", "pvc", "--output", "json"))["items"]
     assert sorted(item["metadata"]["name"] for item in claims) == ["data-test-superlink-0", "test-results"]
@@ -88,7 +88,7 @@ def test_up_again_changes_nothing_and_down_keeps_what_is_asked_to_stay(cluster_b
 
 def test_a_changed_file_changes_only_what_it_says_and_removes_what_it_no_longer_has(cluster_bed: Make) -> None:
     bed = cluster_bed("slow")
-    bed.write("1.41.0")
+    bed.write("1.42.0")
     file = bed.folder / "federation.yaml"
     two = file.read_text().replace("[{name: site, replicas: 2}]", "[{name: site}, {name: ward}]")
     file.write_text(two)
@@ -109,7 +109,7 @@ def test_a_changed_file_changes_only_what_it_says_and_removes_what_it_no_longer_
 
 def test_run_alone_brings_a_federation_up_and_down_again(cluster_bed: Make) -> None:
     bed = cluster_bed("slow")
-    bed.write("1.41.0")
+    bed.write("1.42.0")
     said = bed("run", "--run-config", "seconds=0.1 num-server-rounds=1")
     assert (said.status, said.last("run")["verdict"]) == (0, "succeeded")
     assert bed.pods() == {}
@@ -119,15 +119,15 @@ def test_two_federations_share_a_namespace_and_one_runs_what_its_image_holds(
     cluster_bed: Make, baking: Baking, tmp_path: Path
 ) -> None:
     bed = cluster_bed("slow")
-    bed.write("1.41.0")
+    bed.write("1.42.0")
     image = "registry.example/slow:baked"
-    baking.bake(bed.folder, image, "1.41.0")
+    baking.bake(bed.folder, image, "1.42.0")
     other = tmp_path / "elsewhere" / "federation.yaml"  # where no app is
     other.parent.mkdir()
     file = bed.folder / "federation.yaml"
     text = file.read_text()
     file.write_text(text.replace("replicas: 2", "replicas: 1"))  # the node has two CPUs, for both
-    other.write_text(text.replace("name: test", "name: other").replace("flwr/superexec:1.41.0", image))
+    other.write_text(text.replace("name: test", "name: other").replace("flwr/superexec:1.42.0", image))
     try:
         assert bed("up", "--file", str(other)).status == bed("up").status == 0
         refused = bed("run", "--file", str(other))
@@ -160,7 +160,7 @@ dynamic = ["dependencies"]
 
 def test_what_the_image_lacks_is_told_before_anything_runs(cluster_bed: Make) -> None:
     bed = cluster_bed("digits")
-    bed.write("1.41.0", image="flwr/superexec:1.41.0")
+    bed.write("1.42.0", image="flwr/superexec:1.42.0")
     pyproject = bed.folder / "pyproject.toml"
     text = pyproject.read_text(encoding="utf-8")
     dependencies = re.search(r"^dependencies = \[(.*?)\]\n", text, re.MULTILINE | re.DOTALL)

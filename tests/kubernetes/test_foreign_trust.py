@@ -52,7 +52,7 @@ def files(pod: dict[str, Any]) -> dict[str, str]:
     return found
 
 
-def pods(tls: str, flower: str = "1.41") -> dict[str, dict[str, Any]]:
+def pods(tls: str, flower: str = "1.42") -> dict[str, dict[str, Any]]:
     made = {item["metadata"]["name"]: item["spec"]["template"]["spec"] for item in workloads(rendered(text(tls)))}
     file = federation(text(tls))
     job = run_job("demo", "ns", 1, find(flower), file.spec, config={}, baked=False)
@@ -153,7 +153,7 @@ def test_every_program_is_started_again_when_what_it_reads_changes(tls: str) -> 
 def test_every_file_that_a_program_is_told_of_is_mounted() -> None:
     for tls in (AUTO, SECRET, CONFIG_MAP, CERT_MANAGER):
         sources = trust_sources("demo", federation(text(tls)).spec)
-        minor = find("1.41").minor
+        minor = find("1.42").minor
         for kept in (
             trust.of_superlink(sources, minor, node_auth=True, closed=True, database="/data/state.db"),
             trust.of_serverapp(sources, minor),

@@ -52,7 +52,7 @@ def superlink_restarts(bed: ClusterBed) -> int:
 
 def test_it_is_checked_used_and_used_anew(cluster_bed: Make) -> None:
     bed = cluster_bed("slow")
-    bed.write("1.41.0", more=GIVEN)
+    bed.write("1.42.0", more=GIVEN)
     root = Someone("Root", ca=True)
 
     refused = bed("up")
@@ -132,7 +132,7 @@ def definitions(cluster: Cluster) -> Iterator[Callable[[], None]]:
 def test_cert_manager_is_missed_asked_and_waited_for(cluster_bed: Make, definitions: Callable[[], None]) -> None:
     """The test itself stands for cert-manager: it looks at what it is asked for, and issues that."""
     bed = cluster_bed("slow")
-    bed.write("1.41.0", more=ASKED)
+    bed.write("1.42.0", more=ASKED)
     refused = bed("up")
     assert refused.status == 1
     assert refused.error.startswith("the cluster has no cert-manager")

@@ -20,7 +20,7 @@ Say = Callable[..., tuple[int, str]]
 ONE, TWO = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 
 
-def images(said: str, layout: str = "Colocated", flower: str = "1.41") -> dict[str, str]:
+def images(said: str, layout: str = "Colocated", flower: str = "1.42") -> dict[str, str]:
     """Return the images of Flower's own programs."""
     made = rendered(SMALL.replace("spec:", f"spec:\n  {said}"), layout, flower)
     found = {item["metadata"]["name"]: container(item)["image"] for item in workloads(made)}
@@ -82,7 +82,7 @@ WITH_DIGESTS = PINNED.replace("app:1.0", f"app:1.0@{ONE}").replace(
 
 
 def test_every_image_without_a_digest_is_named() -> None:
-    row = find("1.41")
+    row = find("1.42")
     assert image_problems(federation(SMALL), row) == []
     assert image_problems(federation(WITH_DIGESTS), row) == []
     found = {finding.path: (finding.message, finding.hint) for finding in image_problems(federation(PINNED), row)}
@@ -92,7 +92,7 @@ def test_every_image_without_a_digest_is_named() -> None:
             'name it by what it holds: "ghcr.io/example/app:1.0@sha256:…", or `flowerbed lock`',
         ),
         ("spec", "images", "digests", "superlink"): (
-            "is missing, and flwr/superlink:1.41.0 has no digest; spec.security.images is Pinned",
+            "is missing, and flwr/superlink:1.42.0 has no digest; spec.security.images is Pinned",
             "superlink: sha256:…, or `flowerbed lock`",
         ),
         ("spec", "images", "proxy"): (
@@ -115,13 +115,13 @@ def test_what_is_not_pinned_is_neither_rendered_nor_brought_up(tmp_path: Path, s
     assert f"{file}:7:16: spec.app.image: ghcr.io/example/app:1.0 has no digest" in said
     assert "spec.images.digests.superlink: is missing" in said
     with pytest.raises(SpecError, match="has no digest"):
-        open_file(file).objects(find("1.41"), "research")
+        open_file(file).objects(find("1.42"), "research")
     file.write_text(WITH_DIGESTS, encoding="utf-8")
     status, said = say("render", "--file", str(file))
     assert status == 0
     assert set(re.findall(r"image: \"?([^\"\n]+)", said)) == {
         f"ghcr.io/example/app:1.0@{ONE}",
-        f"flwr/superlink:1.41.0@{TWO}",
+        f"flwr/superlink:1.42.0@{TWO}",
         f"example/nginx@{ONE}",
     }
 
@@ -140,7 +140,7 @@ def test_a_chart_of_pinned_images_takes_no_others(tmp_path: Path, say: Say) -> N
 
 
 def test_digests_are_taken_wherever_images_are_named() -> None:
-    text = FULL.replace("flwr/superlink:1.41.0", f"flwr/superlink:1.41.0@{ONE}")
+    text = FULL.replace("flwr/superlink:1.42.0", f"flwr/superlink:1.42.0@{ONE}")
     found = {container(item)["image"] for item in workloads(rendered(text))}
     assert all("@sha256:" in image for image in found)
     assert len(found) == 2

@@ -10,12 +10,12 @@ from flowerbed.topology.model import Role
 
 
 def workload(component: str, replicas: int = 1, kind: str = "StatefulSet") -> dict[str, Any]:
-    labels = {INSTANCE: "fed", COMPONENT: component, VERSION: "1.41.0"}
+    labels = {INSTANCE: "fed", COMPONENT: component, VERSION: "1.42.0"}
     return {"kind": kind, "metadata": {"name": f"fed-{component}", "labels": labels}, "spec": {"replicas": replicas}}
 
 
 def pod(name: str, component: str, **status: Any) -> dict[str, Any]:
-    labels = {INSTANCE: "fed", COMPONENT: component, VERSION: "1.41.0"}
+    labels = {INSTANCE: "fed", COMPONENT: component, VERSION: "1.42.0"}
     spec = {"containers": [{"name": component, "ports": [{"name": "api", "containerPort": 8000}]}]}
     owners = [{"kind": "StatefulSet", "name": f"fed-{component}", "controller": True}]
     return {
@@ -45,7 +45,7 @@ def test_an_empty_namespace_has_no_federation() -> None:
 
 
 def test_the_release_is_the_superlinks() -> None:
-    assert read().release == "1.41.0"
+    assert read().release == "1.42.0"
 
 
 def test_a_colocated_supernode_counts_for_its_superexec_too() -> None:

@@ -43,7 +43,7 @@ def test_a_federation_written_out_in_full() -> None:
         assert item == expected[named(item)]
 
 
-@pytest.mark.parametrize("release", ["1.22", "1.41"])
+@pytest.mark.parametrize("release", ["1.22", "1.42"])
 def test_the_proxy_is_told_in_full(release: str) -> None:
     made = rendered(FULL, flower=release)
     (config,) = [item for item in made if item["kind"] == "ConfigMap" and item["metadata"]["name"].endswith("-proxy")]
@@ -52,7 +52,7 @@ def test_the_proxy_is_told_in_full(release: str) -> None:
 
 def test_a_forwarder_calls_the_superlink_by_the_name_in_its_certificate() -> None:
     demo = federation(SMALL)
-    for release, word in (("1.22", "grpc_pass grpcs"), ("1.41", "proxy_pass https")):
+    for release, word in (("1.22", "grpc_pass grpcs"), ("1.42", "proxy_pass https")):
         row = find(release)
         identity = Identity.of(demo, row, "research")
         text = proxy.forwarder(demo, row, identity)
@@ -64,7 +64,7 @@ def test_a_forwarder_calls_the_superlink_by_the_name_in_its_certificate() -> Non
 
 def test_another_configuration_of_the_proxy_rolls_its_pod() -> None:
     found = set()
-    for release in ("1.22", "1.31", "1.41"):
+    for release in ("1.22", "1.31", "1.42"):
         (item,) = [item for item in workloads(rendered(SMALL, flower=release)) if named(item).endswith("-superlink")]
         found.add(item["spec"]["template"]["metadata"]["annotations"]["flowerbed.dev/proxy"])
     assert len(found) == 3
@@ -179,7 +179,7 @@ def test_every_pod_passes_pod_security_restricted(text: str, release: str) -> No
 
 
 @pytest.mark.parametrize("text", VARIANTS)
-@pytest.mark.parametrize("release", ["1.22", "1.31", "1.36", "1.41"])
+@pytest.mark.parametrize("release", ["1.22", "1.31", "1.36", "1.42"])
 def test_every_pod_is_held_to_what_it_needs(text: str, release: str) -> None:
     for item in workloads(rendered(text, flower=release)):
         spec, one = item["spec"]["template"]["spec"], container(item)
@@ -228,7 +228,7 @@ def test_everything_is_labelled() -> None:
         assert said[labels.MANAGED_BY] == "flowerbed"
         if item["kind"] != "Namespace":
             assert (said[labels.INSTANCE], said[labels.PART_OF]) == ("chest-study", "chest-study")
-            assert (said[labels.NAME], said[labels.VERSION]) == ("flower", "1.41.0")
+            assert (said[labels.NAME], said[labels.VERSION]) == ("flower", "1.42.0")
     components = {item["metadata"]["labels"].get(labels.COMPONENT) for item in rendered(FULL)}
     assert components == {None, "superlink", "superexec-serverapp", "supernode"}
 
@@ -255,7 +255,7 @@ def test_partition_ids_are_those_of_the_local_runtime() -> None:
         "[{name: site, replicas: 2}]", "[{name: a, replicas: 3}, {name: b}, {name: c, replicas: 2, nodeConfig: {x: 1}}]"
     )
     found = federation(text)
-    row = find("1.41")
+    row = find("1.42")
     local = [
         component.arguments[component.arguments.index("--node-config") + 1]
         for component in build(found, row.contract, row.minor).supernodes
@@ -287,7 +287,7 @@ def test_every_name_fits(name: str, pools: list[tuple[str, int]], layout: Layout
         found = Federation(api_version=API_VERSION, kind=KIND, metadata=Metadata(name=name), spec=spec)
     except ValueError:
         return  # too long together, or twice: the file is refused
-    made = objects(found, find("1.41"))
+    made = objects(found, find("1.42"))
     assert len({named(item) for item in made}) == len(made)
     for item in made:
         length = len(item["metadata"]["name"])
@@ -306,14 +306,14 @@ def test_an_image_is_needed() -> None:
     bare = federation(SMALL.replace('  app: {image: "ghcr.io/example/app:1.0"}\n', ""))
     assert [finding.path for finding in image_missing(bare)] == [("spec", "app", "image")]
     with pytest.raises(UsageError, match=r"spec\.app\.image is needed on Kubernetes"):
-        objects(bare, find("1.41"))
+        objects(bare, find("1.42"))
     assert image_missing(federation(SMALL)) == []
 
 
 def test_the_namespace_is_the_files_or_the_callers() -> None:
     assert {item["metadata"].get("namespace") for item in rendered(SMALL)} == {None}
     assert "Namespace" not in {item["kind"] for item in rendered(SMALL)}
-    elsewhere = objects(federation(FULL), find("1.41"), namespace="elsewhere")
+    elsewhere = objects(federation(FULL), find("1.42"), namespace="elsewhere")
     assert {item["metadata"]["namespace"] for item in elsewhere} == {"elsewhere"}
     assert "Namespace" not in {item["kind"] for item in elsewhere}
 

@@ -33,11 +33,11 @@ _schema_contents = functools.cache(utils.schema_contents)
 
 def variants() -> Iterator[tuple[str, Object]]:
     for layout in ("Colocated", "Quickstart"):
-        for flower in ("1.22", "1.31", "1.36", "1.41"):
+        for flower in ("1.22", "1.31", "1.36", "1.42"):
             for text in (SMALL, FULL, EXACTING):
                 for item in rendered(text, layout, flower):
                     yield f"{layout} {flower} {named(item)}", item
-    for flower in ("1.22", "1.37", "1.41"):
+    for flower in ("1.22", "1.37", "1.42"):
         for item in rendered(OPEN, flower=flower):
             yield f"open {flower} {named(item)}", item
         for text in SITES:

@@ -13,7 +13,7 @@ from flowerbed.spec.load import parse
 from flowerbed.spec.model import Federation
 
 TO = "registry.example.org/mirror"
-ROW = find("1.41")
+ROW = find("1.42")
 NGINX = f"nginxinc/nginx-unprivileged:{PROXY_TAG}"
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 
@@ -30,8 +30,8 @@ def copies(made: Federation, origin: str | None = None, locked: dict[str, str] |
 
 def test_what_any_federation_needs() -> None:
     assert copies(of_any_federation()) == {
-        "flwr/superlink:1.41.0": f"{TO}/flwr/superlink:1.41.0",
-        "flwr/superexec:1.41.0": f"{TO}/flwr/superexec:1.41.0",
+        "flwr/superlink:1.42.0": f"{TO}/flwr/superlink:1.42.0",
+        "flwr/superexec:1.42.0": f"{TO}/flwr/superexec:1.42.0",
         NGINX: f"{TO}/{NGINX}",
     }
     assert ROW == DEFAULT
@@ -39,9 +39,9 @@ def test_what_any_federation_needs() -> None:
 
 def test_quickstart_has_supernodes_of_its_own_and_no_proxy() -> None:
     assert copies(federation("  layout: Quickstart\n")) == {
-        "flwr/superlink:1.41.0": f"{TO}/flwr/superlink:1.41.0",
-        "flwr/supernode:1.41.0": f"{TO}/flwr/supernode:1.41.0",
-        "flwr/superexec:1.41.0": f"{TO}/flwr/superexec:1.41.0",
+        "flwr/superlink:1.42.0": f"{TO}/flwr/superlink:1.42.0",
+        "flwr/supernode:1.42.0": f"{TO}/flwr/supernode:1.42.0",
+        "flwr/superexec:1.42.0": f"{TO}/flwr/superexec:1.42.0",
     }
 
 
@@ -56,19 +56,19 @@ def test_images_come_from_where_the_file_has_them_from() -> None:
 """
     )
     assert copies(made) == {
-        f"ghcr.io/team/own/superlink:1.41.0@{A}": f"{TO}/own/superlink:1.41.0",
-        "ghcr.io/team/flwr/superexec:1.41.0": f"{TO}/flwr/superexec:1.41.0",
+        f"ghcr.io/team/own/superlink:1.42.0@{A}": f"{TO}/own/superlink:1.42.0",
+        "ghcr.io/team/flwr/superexec:1.42.0": f"{TO}/flwr/superexec:1.42.0",
         f"quay.io/team/nginx:1.28@{B}": f"{TO}/team/nginx:1.28",
     }
-    assert "other.example.org/flwr/superexec:1.41.0" in copies(made, "other.example.org")
-    assert "ghcr.io/team/own/superlink:1.41.0" in copies(unpinned(made))
+    assert "other.example.org/flwr/superexec:1.42.0" in copies(made, "other.example.org")
+    assert "ghcr.io/team/own/superlink:1.42.0" in copies(unpinned(made))
 
 
 def test_what_is_locked_is_copied() -> None:
-    locked = {"flwr/superlink:1.41.0": A, NGINX: B, "flwr/superlink:1.40.0": C}
+    locked = {"flwr/superlink:1.42.0": A, NGINX: B, "flwr/superlink:1.40.0": C}
     assert [*copies(of_any_federation(), "other.example.org", locked)] == [
-        f"other.example.org/flwr/superlink:1.41.0@{A}",
-        "other.example.org/flwr/superexec:1.41.0",
+        f"other.example.org/flwr/superlink:1.42.0@{A}",
+        "other.example.org/flwr/superexec:1.42.0",
         f"other.example.org/{NGINX}@{B}",
     ]
 
@@ -146,7 +146,7 @@ def test_a_file_that_says_so_takes_the_copies_and_mirrors_the_same(layout: str, 
 
 def test_the_next_release_comes_from_where_the_first_came_from() -> None:
     made = federation(f'  images: {{registry: "{TO}"}}\n')
-    assert copies(made)["flwr/superlink:1.41.0"] == f"{TO}/flwr/superlink:1.41.0"
+    assert copies(made)["flwr/superlink:1.42.0"] == f"{TO}/flwr/superlink:1.42.0"
 
 
 @pytest.mark.parametrize("to", ["docker.io", "index.example.org/team"])

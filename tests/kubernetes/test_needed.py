@@ -37,14 +37,14 @@ MODES = {
 }
 
 every_mode = pytest.mark.parametrize("mode", MODES)
-every_family = pytest.mark.parametrize("flower", ["1.22", "1.28", "1.31", "1.41"])
+every_family = pytest.mark.parametrize("flower", ["1.22", "1.28", "1.31", "1.42"])
 
 
 def text(mode: str) -> str:
     return f"{SMALL}  security: {MODES[mode]}\n"
 
 
-def listed(mode: str, flower: str = "1.41") -> list[Needed]:
+def listed(mode: str, flower: str = "1.42") -> list[Needed]:
     return needed(federation(text(mode)), find(flower))
 
 

@@ -112,7 +112,7 @@ TO_SUPERLINK: dict[str, dict[str, set[int]]] = {
         "notebook": {9092, 9093},
         "gateway": {9092},
     },
-    "1.41": {
+    "1.42": {
         "serverapp": {9091},
         "site": {8000},
         "runs": {8000},
@@ -127,7 +127,7 @@ TO_SUPERLINK: dict[str, dict[str, set[int]]] = {
 TO_AN_OPEN_SUPERLINK = {
     "1.22": TO_SUPERLINK["1.22"],
     "1.37": {**TO_SUPERLINK["1.37"], **{name: {8000} for name in ("job", "web", "worker")}, "notebook": {8000, 9092}},
-    "1.41": {name: {8000} for name in TO_SUPERLINK["1.41"]},
+    "1.42": {name: {8000} for name in TO_SUPERLINK["1.42"]},
 }
 """The same without a proxy: on newer releases whoever reaches one API reaches all."""
 
@@ -157,7 +157,7 @@ def test_every_cell_of_the_matrix_within_the_cluster(release: str, control: str)
 
 def test_names_are_resolved_by_udp_and_nothing_else_is_udp() -> None:
     made = rendered(OPEN)
-    all_pods = pods(made, "1.41")
+    all_pods = pods(made, "1.42")
     found = {
         (source, target, port)
         for source in FEDERATION
@@ -184,14 +184,14 @@ def test_names_are_resolved_by_udp_and_nothing_else_is_udp() -> None:
 )
 def test_every_cell_of_the_matrix_to_the_outside(address: str, port: int, protocol: str, expected: set[str]) -> None:
     made = rendered(OPEN)
-    all_pods = pods(made, "1.41")
+    all_pods = pods(made, "1.42")
     outside = Outside(address)
     assert {name for name in FEDERATION if allowed(made, all_pods[name], outside, port, protocol)} == expected
 
 
 def test_nobody_comes_from_outside() -> None:
     made = rendered(OPEN)
-    all_pods = pods(made, "1.41")
+    all_pods = pods(made, "1.42")
     assert not [
         (name, port)
         for name in FEDERATION
@@ -307,7 +307,7 @@ def test_dns_elsewhere() -> None:
     there = "{cidr: 169.254.20.10/32, ports: [{port: 53, protocol: UDP}]}"
     text = OPEN.replace("  access:", f"  security: {{dns: [{there}]}}\n  access:")
     made = rendered(text)
-    all_pods = pods(made, "1.41")
+    all_pods = pods(made, "1.42")
     for name in ("serverapp", "site", "job"):
         assert allowed(made, all_pods[name], Outside("169.254.20.10"), 53, "UDP")
         assert not allowed(made, all_pods[name], all_pods["dns"], 53, "UDP")

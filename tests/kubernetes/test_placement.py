@@ -184,7 +184,7 @@ spec:
 
 def test_the_job_of_a_run_goes_where_the_serverapp_may() -> None:
     spec = federation(SERVERAPP).spec
-    job = run_job("demo", "research", 1, find("1.41"), spec, config={}, baked=False)
+    job = run_job("demo", "research", 1, find("1.42"), spec, config={}, baked=False)
     pod = job["spec"]["template"]["spec"]
     assert pod["nodeSelector"] == {"team": "imaging"}
     assert pod["tolerations"] == [{"key": "team", "operator": "Exists"}]

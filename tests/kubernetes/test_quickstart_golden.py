@@ -101,7 +101,7 @@ def command_lines(release: str) -> dict[str, str]:
 
 
 def test_newer_releases_get_their_own_flags() -> None:
-    assert command_lines("1.41") == {
+    assert command_lines("1.42") == {
         "superlink": "--insecure --isolation process --disable-runtime-dependency-installation"
         " --host 0.0.0.0 --port 8000",
         "supernode-0": "--insecure --isolation process --superlink flower-superlink:8000 --host 0.0.0.0 --port 9094"

@@ -108,7 +108,7 @@ PLURALS = {kind: f"{kind.lower()}s" for kind in API_VERSIONS} | {"NetworkPolicy"
 
 @pytest.mark.parametrize("layout", ["Colocated", "Quickstart"])
 def test_whatever_is_made_can_be_applied_found_again_and_removed_by_who_has_the_role(layout: str) -> None:
-    made = objects(federation(FULL, layout), find("1.41"), namespace="elsewhere")
+    made = objects(federation(FULL, layout), find("1.42"), namespace="elsewhere")
     for kind, version in {(item["kind"], item["apiVersion"]) for item in made}:
         assert API_VERSIONS[kind] == version
         assert kind in (*KINDS, "PersistentVolumeClaim")  # it is removed when the file no longer has it

@@ -21,7 +21,7 @@ from flowerbed.kubernetes.reasons import Kind, Reason, gather, problems
 Object = dict[str, Any]
 
 MINE = {"app.kubernetes.io/instance": "trouble"}
-IMAGE = "flwr/superlink:1.41.0"
+IMAGE = "flwr/superlink:1.42.0"
 SLEEP = ["python", "-c", "import time; time.sleep(1000)"]
 PATIENCE = 90.0
 
@@ -339,7 +339,7 @@ def test_programs_for_another_architecture(ward: Ward) -> None:
 
 
 def test_an_image_for_another_architecture(ward: Ward) -> None:
-    other = Repository(ward.cluster.registry, "flwr/superlink").offer_as("1.41.0", "s390x", architecture="s390x")
+    other = Repository(ward.cluster.registry, "flwr/superlink").offer_as("1.42.0", "s390x", architecture="s390x")
     ward.apply(statefulset(pod(container={"image": other})))
     found = ward.told(Kind.IMAGE_ARCHITECTURE)
     assert (found.message, found.fatal) == (f"the image {other} has nothing for the node's architecture", True)

@@ -31,7 +31,7 @@ def build(cluster: Cluster, folder: Path) -> dict[str, Object]:
 @pytest.mark.parametrize("text", [pytest.param(SMALL, id="small"), pytest.param(FULL, id="full")])
 def test_kustomize_gives_the_stream(cluster: Cluster, tmp_path: Path, text: str, layout: str) -> None:
     found = federation(text, layout)
-    made = objects(found, find("1.41"))
+    made = objects(found, find("1.42"))
     for name, content in kustomize.files(found, made).items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def test_kustomize_gives_the_stream(cluster: Cluster, tmp_path: Path, text: str,
 
 
 @LAYOUTS
-@pytest.mark.parametrize("flower", ["1.22", "1.41"])
+@pytest.mark.parametrize("flower", ["1.22", "1.42"])
 def test_the_api_server_takes_every_object(cluster: Cluster, namespace: str, layout: str, flower: str) -> None:
     made = objects(federation(RESTRICTED, layout), find(flower), namespace=namespace)
     answer = cluster.kubectl(
@@ -54,7 +54,7 @@ def test_the_api_server_takes_every_object(cluster: Cluster, namespace: str, lay
     assert answer.count("serverside-applied (server dry run)") == len(made)
 
 
-@pytest.mark.parametrize("flower", ["1.22", "1.41"])
+@pytest.mark.parametrize("flower", ["1.22", "1.42"])
 @pytest.mark.parametrize("text", [pytest.param(SMALL, id="small"), pytest.param(RESTRICTED, id="full")])
 def test_pod_security_restricted_lets_every_pod_in(cluster: Cluster, namespace: str, text: str, flower: str) -> None:
     """It looks at Pods, not at what makes them, so each Pod is sent as its workload's controller would."""

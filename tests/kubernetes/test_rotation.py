@@ -21,7 +21,7 @@ from flowerbed.trust import certificates, seen
 from kubernetes.federations import SMALL, Object, federation, named
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
-ROW = find("1.41")
+ROW = find("1.42")
 FEDERATION = federation(SMALL)
 IDENTITY = Identity.of(FEDERATION, ROW, "ns")
 ALL = {Role.SUPERLINK, Role.SERVERAPP_SUPEREXEC, Role.SUPERNODE}

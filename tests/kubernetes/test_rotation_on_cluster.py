@@ -12,7 +12,7 @@ SUPERLINK = "test-superlink-0"
 QUICK = ("--run-config", "seconds=0.1 num-server-rounds=1")
 
 
-@pytest.mark.parametrize("release", ["1.22.0", "1.41.0"])
+@pytest.mark.parametrize("release", ["1.22.0", "1.42.0"])
 def test_a_rotated_ca_in_the_middle_of_a_run(cluster_bed: Make, release: str) -> None:
     bed = cluster_bed("slow")
     bed.write(release)
@@ -46,7 +46,7 @@ def test_a_rotated_ca_in_the_middle_of_a_run(cluster_bed: Make, release: str) ->
 
 def test_other_secrets_start_everything_again(cluster_bed: Make) -> None:
     bed = cluster_bed("slow")
-    bed.write("1.41.0")
+    bed.write("1.42.0")
     assert bed("up").status == 0
     before = units(bed)
     assert bed("trust", "rotate", "--secret").status == 0

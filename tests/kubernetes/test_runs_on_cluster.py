@@ -28,7 +28,7 @@ def kept(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     shutil.copytree(APPS / "slow", folder)
     with new_namespace(cluster, "kept") as namespace:
         bed = ClusterBed(folder, cluster.environment(), ("--on", "kubernetes"), cluster=cluster, namespace=namespace)
-        bed.write("1.41.0")
+        bed.write("1.42.0")
         yield bed
         bed.clear()
 

@@ -50,14 +50,14 @@ WAYS = {
 }
 VARIANTS = [HEAD + way for way in WAYS.values()]
 NAMESPACE, FLEET = "research", 9092
-EVERY_FAMILY = ("1.22", "1.31", "1.36", "1.37", "1.41")
+EVERY_FAMILY = ("1.22", "1.31", "1.36", "1.37", "1.42")
 
 
-def made(way: str, flower: str = "1.41") -> dict[str, Object]:
+def made(way: str, flower: str = "1.42") -> dict[str, Object]:
     return {named(item): item for item in rendered(HEAD + WAYS.get(way, ""), flower=flower)}
 
 
-def service(way: str, flower: str = "1.41") -> Object:
+def service(way: str, flower: str = "1.42") -> Object:
     found = made(way, flower)["Service/demo-superlink-fleet"]
     assert isinstance(found, dict)
     return found
@@ -127,7 +127,7 @@ def test_without_a_way_nothing_is_shown() -> None:
 
 @pytest.mark.parametrize(
     ("flower", "path", "protocol"),
-    [("1.22", "/flwr.proto.Fleet/", "GRPCS"), ("1.37", "/flwr.proto.Fleet/", "GRPCS"), ("1.41", "/v1/fleet/", "HTTPS")],
+    [("1.22", "/flwr.proto.Fleet/", "GRPCS"), ("1.37", "/flwr.proto.Fleet/", "GRPCS"), ("1.42", "/v1/fleet/", "HTTPS")],
 )
 def test_an_ingress_that_ends_tls_passes_on_the_fleet_api_alone(flower: str, path: str, protocol: str) -> None:
     item = made("reencrypt", flower)["Ingress/demo-superlink-fleet"]
@@ -214,7 +214,7 @@ def test_who_comes_in_from_outside_reaches_the_fleet_port_and_no_other(
 OPEN = "  security: {controlApi: Open}\n"
 
 
-@pytest.mark.parametrize(("flower", "alone"), [("1.22", True), ("1.39", True), ("1.40", False), ("1.41", False)])
+@pytest.mark.parametrize(("flower", "alone"), [("1.22", True), ("1.39", True), ("1.40", False), ("1.42", False)])
 def test_without_the_proxy_only_a_fleet_api_that_is_alone_is_shown(flower: str, *, alone: bool) -> None:
     text = HEAD + WAYS["balanced"] + OPEN
     found = rendered(text, flower=flower)
@@ -239,7 +239,7 @@ def test_where_the_fleet_api_is_not_alone_nothing_is_shown(way: str) -> None:
 
 
 def test_keys_of_those_elsewhere_are_kept_and_told_and_in_no_pod() -> None:
-    row = find("1.41")
+    row = find("1.42")
     spec = federation(HEAD + WAYS["balanced"])
     identity = Identity.of(spec, row, None)
     now = datetime(2030, 1, 1, tzinfo=UTC)
@@ -264,7 +264,7 @@ def test_nobody_is_elsewhere_where_the_list_is_not_there_or_an_older_one() -> No
     assert external_nodes({"data": {"nodes.json": '{"a-0": ["x"]}'}}) == {}
 
 
-@pytest.mark.parametrize("flower", ["1.22", "1.41"])
+@pytest.mark.parametrize("flower", ["1.22", "1.42"])
 @pytest.mark.parametrize("text", VARIANTS)
 def test_what_is_shown_on_purpose_is_not_blamed(text: str, flower: str) -> None:
     results = audit(CHECKS, Audited.of(federation(text), find(flower)))
@@ -274,7 +274,7 @@ def test_what_is_shown_on_purpose_is_not_blamed(text: str, flower: str) -> None:
 @pytest.mark.parametrize("text", VARIANTS)
 def test_every_packaging_takes_what_is_shown(text: str) -> None:
     spec, objects = federation(text), rendered(text)
-    for packed in (kustomize.files(spec, objects), helm.files(spec, objects, "1.41.0")):
+    for packed in (kustomize.files(spec, objects), helm.files(spec, objects, "1.42.0")):
         (superlink,) = [content for name, content in packed.items() if name.endswith("superlink.yaml")]
         assert "name: demo-superlink-fleet" in superlink
 

@@ -14,7 +14,7 @@ from kubernetes.beds import ClusterBed, Make
 
 pytestmark = [pytest.mark.flower, pytest.mark.timeout(900)]
 
-RELEASES = {"1.22.0": 30092, "1.41.0": 30093}
+RELEASES = {"1.22.0": 30092, "1.42.0": 30093}
 """Each with a port of the node of its own, as the one before may not be free yet."""
 
 QUICK = ("--run-config", "seconds=0.0 num-server-rounds=1")
@@ -100,7 +100,7 @@ def test_a_site_joins_from_its_kit_and_is_out_when_it_is_revoked(
 
 def test_a_cluster_without_the_gateway_api_says_so_before_anything_is_applied(cluster_bed: Make) -> None:
     bed = cluster_bed("slow")
-    bed.write("1.41.0")
+    bed.write("1.42.0")
     file = bed.folder / "federation.yaml"
     gateway = "  superlink: {expose: {fleetAddress: fl.example.org:443, gateway: {parentRefs: [{name: lab}]}}}\n"
     file.write_text(file.read_text().replace("replicas: 2}", "replicas: 2}, {name: away, external: true}") + gateway)

@@ -17,7 +17,7 @@ from flowerbed.errors import ClusterUnreachable
 from flowerbed.kubernetes.exec_stream import NOT_STARTED
 from flowerbed.kubernetes.submission import TRIES, Submission, another_flower, missing, pack
 
-IMAGE = {"flwr": "1.41.0", "scikit-learn": "1.5.2", "Numpy": "1.26.4", "typing_extensions": "4.12.2"}
+IMAGE = {"flwr": "1.42.0", "scikit-learn": "1.5.2", "Numpy": "1.26.4", "typing_extensions": "4.12.2"}
 
 
 EXTRAS = {
@@ -61,11 +61,11 @@ def test_what_is_missing_is_told_in_words(wanted: list[str], said: list[str]) ->
 @pytest.mark.parametrize(
     ("found", "release", "said"),
     [
-        ("1.41.0", "1.41.0", ""),
-        ("1.41.3", "1.41.0", ""),
-        ("1.22.0", "1.41.0", "Flower 1.22.0"),
-        ("1.4.1", "1.41.0", "Flower 1.4.1"),
-        (None, "1.41.0", "no Flower"),
+        ("1.42.0", "1.42.0", ""),
+        ("1.42.3", "1.42.0", ""),
+        ("1.22.0", "1.42.0", "Flower 1.22.0"),
+        ("1.4.1", "1.42.0", "Flower 1.4.1"),
+        (None, "1.42.0", "no Flower"),
     ],
 )
 def test_an_image_of_another_minor_release_of_flower_is_told(found: str | None, release: str, said: str) -> None:

@@ -16,7 +16,7 @@ from shown_secrets import forms, shown
 
 pytestmark = [pytest.mark.flower, pytest.mark.timeout(900)]
 
-RELEASES = ("1.22.0", "1.41.0")
+RELEASES = ("1.22.0", "1.42.0")
 
 
 def secrets_of(bed: ClusterBed) -> dict[str, bytes]:
@@ -131,7 +131,7 @@ def served(bed: ClusterBed) -> str:
 
     A node knows a moment after everybody else where a Service's Pod is.
     """
-    port = "8000" if "1.41" in (bed.folder / "federation.yaml").read_text() else "9092"
+    port = "8000" if "1.42" in (bed.folder / "federation.yaml").read_text() else "9092"
     said: list[str] = []
 
     def answers() -> bool:

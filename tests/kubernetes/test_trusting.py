@@ -24,13 +24,13 @@ from kubernetes.federations import SMALL, Object, container, federation, named, 
 from shown_secrets import shown
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
-ROW = find("1.41")
+ROW = find("1.42")
 
 
 class Namespace:
     """Secrets and ConfigMaps that are there, as `up` leaves them."""
 
-    def __init__(self, text: str = SMALL, flower: str = "1.41") -> None:
+    def __init__(self, text: str = SMALL, flower: str = "1.42") -> None:
         self.federation: Federation = federation(text)
         self.row = find(flower)
         self.identity = Identity.of(self.federation, self.row, "research")

@@ -44,7 +44,7 @@ class Around:
 
     def __init__(self, folder: StateFolder, mode: str) -> None:
         self.folder = folder
-        self.plan = Plan("test", "1.41.0", "/env", [], {}, "t", "r", "l", [], mode)
+        self.plan = Plan("test", "1.42.0", "/env", [], {}, "t", "r", "l", [], mode)
         self.client: Any = Answers()
         self.reports: list[str] = []
 

@@ -68,7 +68,7 @@ def units(environment: dict[str, str] | None = None) -> list[PlannedUnit]:
         TOPOLOGY,
         PORTS,
         FOLDER,
-        minor="1.41",
+        minor="1.42",
         executables=Path("/env/bin"),
         environment={"PATH": "/bin"} if environment is None else environment,
     )
@@ -78,7 +78,7 @@ def test_every_place_is_a_loopback_address_or_a_path() -> None:
     superlink, site = (unit.components[0] for unit in units())
     assert superlink.argv == [
         *("/env/bin/flower-superlink", "--address", "127.0.0.1:4001", "--host", "127.0.0.1", "--port", "4002"),
-        *("--database", "/state/data/superlink/1.41/state.db"),
+        *("--database", "/state/data/superlink/1.42/state.db"),
     ]
     assert superlink.env == {"PATH": "/bin", "FLWR_HOME": "/state/homes/superlink", "ROOT": "/state/results"}
     assert site.argv == ["/env/bin/flower-supernode", "--superlink", "127.0.0.1:4001"]
@@ -89,7 +89,7 @@ def test_every_place_is_a_loopback_address_or_a_path() -> None:
 
 @pytest.mark.parametrize(("shown", "fleet", "host"), [("fleet", EVERYWHERE, LOOPBACK), ("api", LOOPBACK, EVERYWHERE)])
 def test_the_port_that_is_shown_listens_everywhere_and_no_other(shown: str, fleet: str, host: str) -> None:
-    made = resolve(TOPOLOGY, PORTS, FOLDER, minor="1.41", executables=Path("/e"), environment={}, shown=shown)
+    made = resolve(TOPOLOGY, PORTS, FOLDER, minor="1.42", executables=Path("/e"), environment={}, shown=shown)
     superlink, site = (unit.components[0] for unit in made)
     assert superlink.argv[1:5] == ["--address", f"{fleet}:4001", "--host", host]
     assert site.argv[1:] == ["--superlink", "127.0.0.1:4001"]  # who is here dials as before
@@ -99,7 +99,7 @@ def test_another_shell_is_no_change_and_another_setting_is() -> None:
     before = [unit.fingerprint for unit in units()]
     assert [unit.fingerprint for unit in units({"PATH": "/elsewhere", "LANG": "C"})] == before
     changed = Topology("test", (TOPOLOGY.units[0], Unit("site-0", (replace(SUPERNODE, environment={}),))))
-    after = resolve(changed, PORTS, FOLDER, minor="1.41", executables=Path("/env/bin"), environment={"PATH": "/bin"})
+    after = resolve(changed, PORTS, FOLDER, minor="1.42", executables=Path("/env/bin"), environment={"PATH": "/bin"})
     assert [unit.fingerprint == old for unit, old in zip(after, before, strict=True)] == [True, False]
 
 
@@ -112,7 +112,7 @@ VERSIONS = {
 
 
 def trusting_plan(versions: dict[str, str]) -> Plan:
-    plain = Plan("test", "1.41.0", "/env", ["client.py", "/state/trust/ca.crt"], {}, "", "", "", trusting_units())
+    plain = Plan("test", "1.42.0", "/env", ["client.py", "/state/trust/ca.crt"], {}, "", "", "", trusting_units())
     return with_versions(plain, versions)
 
 
@@ -132,7 +132,7 @@ def trusting_units() -> list[PlannedUnit]:
         Topology("test", units),
         {**PORTS, "plain": {}},
         FOLDER,
-        minor="1.41",
+        minor="1.42",
         executables=Path("/env/bin"),
         environment={},
     )
@@ -171,7 +171,7 @@ def test_what_is_trusted_is_a_path() -> None:
     site = replace(SUPERNODE, arguments=trusted)
     topology = Topology("test", (Unit(SUPERLINK, (superlink,)), Unit("site-0", (site,))))
 
-    one = resolve(topology, PORTS, FOLDER, minor="1.41", executables=Path("/env/bin"), environment={}, admitted=True)
+    one = resolve(topology, PORTS, FOLDER, minor="1.42", executables=Path("/env/bin"), environment={}, admitted=True)
     assert one[1].components[0].argv[1:] == [
         "/state/trust/ca.crt",
         "/state/trust/superlink.crt",
@@ -189,11 +189,11 @@ def test_what_is_trusted_is_a_path() -> None:
 
 def test_a_plan_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     plan = Plan(
-        "test", "1.41.0", "/env", ["python", "client.py"], {"A": "b"}, "taken", "replied", "lost", units(), "listed"
+        "test", "1.42.0", "/env", ["python", "client.py"], {"A": "b"}, "taken", "replied", "lost", units(), "listed"
     )
     plan.write(tmp_path / "plan.json")
     assert Plan.read(tmp_path / "plan.json") == plan
-    assert (plan.minor, plan.ports, plan.count(Role.SUPERNODE)) == ("1.41", PORTS, 1)
+    assert (plan.minor, plan.ports, plan.count(Role.SUPERNODE)) == ("1.42", PORTS, 1)
     assert (tmp_path / "plan.json").stat().st_mode & 0o777 == 0o600
 
 

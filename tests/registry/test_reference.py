@@ -12,7 +12,7 @@ DIGEST = "sha256:" + "0a" * 32
 @pytest.mark.parametrize(
     ("name", "place", "api"),
     [
-        ("flwr/superlink:1.41.0", ("docker.io", "flwr/superlink", "1.41.0", None), "https://registry-1.docker.io/v2"),
+        ("flwr/superlink:1.42.0", ("docker.io", "flwr/superlink", "1.42.0", None), "https://registry-1.docker.io/v2"),
         ("python", ("docker.io", "library/python", "latest", None), "https://registry-1.docker.io/v2"),
         ("registry.example/app:1", ("registry.example", "app", "1", None), "https://registry.example/v2"),
         (

@@ -41,7 +41,6 @@ release's own programs accept, and each private name of Flower that Flowerbed us
 | Flower | Why |
 |---|---|
 | before 1.22 | another deployment contract (no SuperExec as it is used here) |
-| 1.42.0 | could not be installed when this page was written: it asked for a certifi that the index did not have |
 | newer | not proven yet: add a row, run `make test-releases` |
 """
 

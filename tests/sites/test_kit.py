@@ -65,7 +65,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> StateFolder:
     return folder
 
 
-def wanted(state: StateFolder, flower: str = "1.41", text: str = FILE) -> Wanted:
+def wanted(state: StateFolder, flower: str = "1.42", text: str = FILE) -> Wanted:
     own, authority = trusting.kit(federation(text), "hospital-1", state)
     return Wanted(federation(text), find(flower), "hospital-1", own, (authority,), ("numpy>=2",))
 
@@ -83,7 +83,7 @@ def test_everything_in_it_is_listed(state: StateFolder) -> None:
         *("kustomization.yaml", "kubernetes/deployment.yaml", "kubernetes/networkpolicy.yaml"),
     }
     assert {name for name, file in found.items() if file.executable} == {"start"}
-    assert found["requirements.txt"].content == b"flwr==1.41.0\nnumpy>=2\n"
+    assert found["requirements.txt"].content == b"flwr==1.42.0\nnumpy>=2\n"
     without = made(wanted(state, text=FILE.replace('image: "ghcr.io/example/app:1.0", ', "")))
     assert set(found) - set(without) == {name for name in found if name.startswith("ku")}
     assert b"kubectl" in found["README.md"].content
@@ -180,7 +180,7 @@ def test_the_start_of_every_release_names_files_of_the_kit_and_its_own_work(stat
     assert keys
 
 
-def objects(state: StateFolder, flower: str = "1.41") -> dict[str, Any]:
+def objects(state: StateFolder, flower: str = "1.42") -> dict[str, Any]:
     found = made(wanted(state, flower))
     texts = [file.content for name, file in found.items() if name.startswith("ku")]
     return {item["kind"]: item for item in map(yaml.safe_load, texts)}
@@ -276,5 +276,5 @@ def run(kit_folder: Path) -> subprocess.CompletedProcess[str]:
 def test_without_that_release_it_says_which(state: StateFolder, tmp_path: Path) -> None:
     done = run(unpacked(state, tmp_path))
     assert done.returncode == 2
-    assert done.stdout.startswith("[flowerbed: this kit is for Flower 1.41.0, and ")
+    assert done.stdout.startswith("[flowerbed: this kit is for Flower 1.42.0, and ")
     assert "has no Flower: pip install -r requirements.txt]" in done.stdout

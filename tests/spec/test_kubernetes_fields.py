@@ -140,7 +140,7 @@ def test_what_is_said_is_kept() -> None:
         (POOL + "nodeDrain: ^Abort", 'spec.nodeDrain: wanted Wait or Proceed, found "Abort"'),
         (POOL + "images: {registry: ^mirror/flower}", 'spec.images.registry: "mirror/flower": mirror would be taken for a repository (a registry\'s host has a dot or a port)'),
         (POOL + "images: {registry: ^https://registry.example.org}", 'spec.images.registry: "https://registry.example.org" is not a registry (for example "registry.example.org/mirror")'),
-        (POOL + "images: {repositories: {superlink: ^flwr/superlink:1.41.0}}", 'spec.images.repositories.superlink: "flwr/superlink:1.41.0" is not a repository (for example "flwr/superlink", without registry, tag and digest)'),
+        (POOL + "images: {repositories: {superlink: ^flwr/superlink:1.42.0}}", 'spec.images.repositories.superlink: "flwr/superlink:1.42.0" is not a repository (for example "flwr/superlink", without registry, tag and digest)'),
         (POOL + "images: {digests: {superlink: ^latest}}", 'spec.images.digests.superlink: "latest" is not a digest (sha256: and 64 digits or letters from a to f)'),
         (POOL + "images: {repositories: {superlink: ^team/link}}\n  superlink: {image: a/b}", "spec.images.repositories.superlink: is of no use beside spec.superlink.image (keep one of the two)"),
         (POOL + "images: {^digest: {}}", 'spec.images.digest: no such key (did you mean "digests"?)'),

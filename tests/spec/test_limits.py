@@ -12,7 +12,7 @@ from flowerbed.spec.load import parse
 LAPTOP = 16_000_000_000
 
 
-def text(replicas: int, flower: str = "1.41") -> str:
+def text(replicas: int, flower: str = "1.42") -> str:
     return (
         "apiVersion: flowerbed.dev/v1alpha1\nkind: Federation\nmetadata: {name: demo}\n"
         f'spec:\n  flower: "{flower}"\n  supernodes:\n    - name: a\n    - name: b\n      replicas: {replicas}\n'

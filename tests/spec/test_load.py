@@ -38,7 +38,7 @@ metadata:
   namespace: research
   labels: {example.org/team: imaging}
 spec:
-  flower: "1.41"
+  flower: "1.42"
   python: "3.11"
   layout: Quickstart
   app: {path: app, image: "ghcr.io/example/app:1"}
@@ -78,7 +78,7 @@ def test_a_file_with_everything() -> None:
     federation = parse(FULL, "federation.yaml").federation
     assert federation.metadata.labels == {"example.org/team": "imaging"}
     spec = federation.spec
-    assert (spec.flower, spec.python, spec.layout) == ("1.41", "3.11", Layout.QUICKSTART)
+    assert (spec.flower, spec.python, spec.layout) == ("1.42", "3.11", Layout.QUICKSTART)
     assert [pool.name for pool in spec.supernodes] == ["hospital", "clinic"]
     assert spec.supernode_count == 3
     assert spec.supernodes[0].node_config == {
@@ -173,7 +173,7 @@ def test_what_to_write_is_said_when_version_and_kind_are_missing() -> None:
         ("supernodes: [{name: a, nodeConfig: {a: ^9223372036854775808}}]", "spec.supernodes[0].nodeConfig.a: does not fit into Flower's 64 bits"),
         ("supernodes: [{name: a, env: {^FLWR_HOME: /x}}]", "spec.supernodes[0].env.FLWR_HOME: is set by Flowerbed (remove it)"),
         ('supernodes: [{name: a, env: {A: ^"a\\0b"}}]', "spec.supernodes[0].env.A: holds a null character, which no program's argument or environment can carry"),
-        ("supernodes: [{name: a}]\n  flower: ^latest", 'spec.flower: "latest" is not a Flower release (for example "1.41" (its newest patch) or "1.41.0")'),
+        ("supernodes: [{name: a}]\n  flower: ^latest", 'spec.flower: "latest" is not a Flower release (for example "1.42" (its newest patch) or "1.42.0")'),
         ("supernodes: [{name: a}]\n  python: ^3.11.7", 'spec.python: "3.11.7" is not a minor release of Python 3 (for example "3.11")'),
         ("supernodes: [{name: a}]\n  run: {timeout: ^30}", "spec.run.timeout: 30 has no unit (for example 30s or 30m)"),
         ("supernodes: [{name: a}]\n  run: {timeout: ^soon}", 'spec.run.timeout: "soon" is not a duration (for example "90s", "30m" or "1h30m")'),

@@ -11,14 +11,14 @@ from flowerbed.spec.kubernetes_values import IMAGE
 from flowerbed.spec.lock import Lock, read_lock
 
 DIGEST = "sha256:" + "0a" * 32
-LOCK = Lock(flower="1.41.0", python="3.11", requirements=DIGEST, environment="flwr-1.41.0-py3.11-abc")
+LOCK = Lock(flower="1.42.0", python="3.11", requirements=DIGEST, environment="flwr-1.42.0-py3.11-abc")
 TEXT = f"""\
 # Written by Flowerbed; commit it to get the same Flower everywhere. Delete it to take newer releases.
 version = 1
-flower = "1.41.0"
+flower = "1.42.0"
 python = "3.11"
 requirements = "{DIGEST}"
-environment = "flwr-1.41.0-py3.11-abc"
+environment = "flwr-1.42.0-py3.11-abc"
 """
 
 
@@ -33,14 +33,14 @@ def test_what_is_written() -> None:
     assert read_lock(TEXT, "federation.lock") == LOCK
 
 
-IMAGES = Lock(flower="1.41.0", images={"flwr/superlink:1.41.0": DIGEST, "registry.example:5000/a/app": DIGEST})
+IMAGES = Lock(flower="1.42.0", images={"flwr/superlink:1.42.0": DIGEST, "registry.example:5000/a/app": DIGEST})
 IMAGES_TEXT = f"""\
 # Written by Flowerbed; commit it to get the same Flower everywhere. Delete it to take newer releases.
 version = 1
-flower = "1.41.0"
+flower = "1.42.0"
 
 [images]
-"flwr/superlink:1.41.0" = "{DIGEST}"
+"flwr/superlink:1.42.0" = "{DIGEST}"
 "registry.example:5000/a/app" = "{DIGEST}"
 """
 
@@ -51,7 +51,7 @@ def test_a_lock_of_images_needs_no_environment() -> None:
 
 
 APT = Lock(
-    flower="1.41.0",
+    flower="1.42.0",
     apt_packages={
         "linux/arm64": {"git": "1:2.39.5-0+deb12u2"},
         "linux/amd64": {"libgomp1": "12.2.0-14", "git": "1:2.39"},
@@ -60,7 +60,7 @@ APT = Lock(
 APT_TEXT = """\
 # Written by Flowerbed; commit it to get the same Flower everywhere. Delete it to take newer releases.
 version = 1
-flower = "1.41.0"
+flower = "1.42.0"
 
 [aptPackages."linux/amd64"]
 "git" = "1:2.39"
@@ -96,10 +96,10 @@ def test_damaged_packages_are_named_with_their_line(text: str, line: int) -> Non
             IMAGES_TEXT.replace("sha256:", "sha512:"),
             "federation.lock:6:1: images: wanted an image's name and its digest",
         ),
-        (IMAGES_TEXT.replace("flwr/superlink", "flwr//superlink"), "found 'flwr//superlink:1.41.0'"),
+        (IMAGES_TEXT.replace("flwr/superlink", "flwr//superlink"), "found 'flwr//superlink:1.42.0'"),
         (IMAGES_TEXT.replace(f'"{DIGEST}"', "1"), "images: wanted an image's name and its digest"),
         (
-            'version = 1\nflower = "1.41.0"\nimages = 3\n',
+            'version = 1\nflower = "1.42.0"\nimages = 3\n',
             "federation.lock:3:1: images: wanted a table, found the number 3",
         ),
         (IMAGES_TEXT.replace("\n[images]", 'python = "3.11"\n[images]'), "requirements: wanted"),
@@ -162,14 +162,14 @@ def test_damaged() -> None:
 
 
 def test_every_fault_is_told() -> None:
-    text = TEXT.replace('"1.41.0"\n', "1.41\n").replace("python", "pithon")
+    text = TEXT.replace('"1.42.0"\n', "1.42\n").replace("python", "pithon")
     assert failure(text) == (
         'federation.lock:1:1: python: wanted a minor release such as "3.11", found nothing\n'
-        'federation.lock:3:1: flower: wanted an exact release such as "1.41.0", found the number 1.41\n'
+        'federation.lock:3:1: flower: wanted an exact release such as "1.42.0", found the number 1.42\n'
         f"federation.lock:4:1: pithon: no such key\n{REMEDY}"
     )
 
 
 def test_a_lock_that_could_not_be_read_back_cannot_be_made() -> None:
     with pytest.raises(ValueError, match="flower: wanted an exact release"):
-        Lock(flower="1.41", python="3.11", requirements=DIGEST, environment="x")
+        Lock(flower="1.42", python="3.11", requirements=DIGEST, environment="x")

@@ -37,7 +37,7 @@ def problem(text: str) -> str:
         ("12:30:45", "12:30:45"),
         ("2024-01-01", "2024-01-01"),
         ("1_000", "1_000"),
-        ("1.41.0", "1.41.0"),
+        ("1.42.0", "1.42.0"),
         ("0", 0),
         ("-12", -12),
         ("0o644", 420),
@@ -81,7 +81,7 @@ HEAD = (
     ("trap", "answer"),
     [
         ("  flower: ^1.40\n", 'spec.flower: wanted text, found the number 1.4 (from 1.40) (put it in quotes: flower: "1.40")'),
-        ("  flower: ^1.41\n", 'spec.flower: wanted text, found the number 1.41 (put it in quotes: flower: "1.41")'),
+        ("  flower: ^1.42\n", 'spec.flower: wanted text, found the number 1.42 (put it in quotes: flower: "1.42")'),
         ("  python: ^3.10\n", 'spec.python: wanted text, found the number 3.1 (from 3.10) (put it in quotes: python: "3.10")'),
         ("  serverapp: {env: {PORT: ^8080}}\n", 'spec.serverapp.env.PORT: wanted text, found the number 8080 (put it in quotes: PORT: "8080")'),
         ("  serverapp: {env: {A: ^true}}\n", 'spec.serverapp.env.A: wanted text, found true (put it in quotes: A: "true")'),

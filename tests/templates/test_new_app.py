@@ -45,7 +45,7 @@ def test_a_new_app_has_these_files(template: str, tmp_path: Path) -> None:
 
 @EVERY_TEMPLATE
 def test_none_of_the_templates_own_words_are_left(template: str, tmp_path: Path) -> None:
-    for path in templates.write(template, tmp_path / "app", "ward-digits", "1.41"):
+    for path in templates.write(template, tmp_path / "app", "ward-digits", "1.42"):
         assert not re.search(r"app-name|app_package|federation-name|flower-release", path.read_text())
 
 
@@ -61,7 +61,7 @@ def test_the_app_is_a_flower_app_of_that_name(template: str, tmp_path: Path) -> 
 
 
 @EVERY_TEMPLATE
-@pytest.mark.parametrize("flower", [None, "1.22", "1.41.0"])
+@pytest.mark.parametrize("flower", [None, "1.22", "1.42.0"])
 def test_the_federation_file_is_one(template: str, flower: str | None, tmp_path: Path) -> None:
     templates.write(template, tmp_path / "app", "Ward-Digits", flower)
     load(tmp_path / "app" / "federation.yaml")  # raises on any problem
@@ -80,7 +80,7 @@ def test_the_federation_file_is_one(template: str, flower: str | None, tmp_path:
 
 
 def test_the_comments_stay_in_their_column_with_any_release(tmp_path: Path) -> None:
-    for name, flower in (("a", None), ("b", "1.22"), ("c", "1.41.0")):
+    for name, flower in (("a", None), ("b", "1.22"), ("c", "1.42.0")):
         templates.write("sklearn", tmp_path / name, name, flower)
         lines = (tmp_path / name / "federation.yaml").read_text().splitlines()
         columns = {line.rindex("# ") for line in lines if re.match(r"  .*\S {2,}# ", line)}
@@ -238,7 +238,7 @@ def test_an_unknown_template_names_those_that_are(tmp_path: Path) -> None:
     assert refused.value.hint == "Templates: sklearn, pytorch"
 
 
-@pytest.mark.parametrize("flower", ["newest", "1", '1.41"\n  evil: "'])
+@pytest.mark.parametrize("flower", ["newest", "1", '1.42"\n  evil: "'])
 def test_a_flower_release_that_is_none_is_refused(flower: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no Flower release"):
         templates.write("sklearn", tmp_path / "app", "app", flower)

@@ -28,7 +28,7 @@ spec:
 """
 
 
-def topology(layout: str = "Colocated", flower: str = "1.41") -> Topology:
+def topology(layout: str = "Colocated", flower: str = "1.42") -> Topology:
     row = find(flower)
     return build(parse(FILE.replace("LAYOUT", layout), "f.yaml").federation, row.contract, row.minor)
 
@@ -63,7 +63,7 @@ def test_partition_ids_count_through_all_pools() -> None:
 
 
 def test_a_pool_is_its_supernodes_described_once() -> None:
-    row = find("1.41")
+    row = find("1.42")
     found = pools(parse(FILE.replace("LAYOUT", "Colocated"), "f.yaml").federation, row.contract, row.minor)
     assert [(pool.name, pool.replicas, pool.first_partition) for pool in found] == [("hospital", 2, 0), ("lab", 1, 2)]
     described = [
@@ -85,7 +85,7 @@ def test_no_value_of_the_files_is_taken_for_the_partition_id(value: str) -> None
 
 
 def test_every_component_dials_only_ports_that_another_listens_on() -> None:
-    for flower in ("1.22", "1.31", "1.36", "1.38", "1.41"):
+    for flower in ("1.22", "1.31", "1.36", "1.38", "1.42"):
         components = {component.name: component for component in topology(flower=flower).components}
         for component in components.values():
             for peer, port in component.dials:
@@ -129,7 +129,7 @@ OUTSIDE = (
 
 
 def test_supernodes_elsewhere_are_counted_and_have_no_unit_here() -> None:
-    row = find("1.41")
+    row = find("1.42")
     federation = parse(OUTSIDE, "f.yaml").federation
     made = build(federation, row.contract, row.minor)
     assert [node.name for node in made.supernodes] == ["lab-0"]

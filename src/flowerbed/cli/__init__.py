@@ -57,7 +57,7 @@ IMAGE_COMMANDS = {
 GROUPS = {
     "env": ("Look after Flower's environments.", ENVIRONMENT_COMMANDS),
     "trust": ("Look after certificates.", TRUST_COMMANDS),
-    "node": ("Look after the identity of SuperNodes, on this machine.", NODE_COMMANDS),
+    "node": ("Look after the identity of SuperNodes.", NODE_COMMANDS),
     "images": ("Look after images.", IMAGE_COMMANDS),
 }
 

@@ -18,7 +18,7 @@ Where = Annotated[
     ),
 ]
 FlowerVersion = Annotated[
-    str | None, Parameter(name="--flower", help='The Flower release, such as 1.41, instead of the file\'s "flower".')
+    str | None, Parameter(name="--flower", help='The Flower release, such as 1.42, instead of the file\'s "flower".')
 ]
 RunConfig = Annotated[
     list[str] | None,

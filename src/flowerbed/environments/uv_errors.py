@@ -115,7 +115,7 @@ def explain(lines: Iterable[str], *, doing: str, where: str | None = None) -> En
     lines : iterable of str
         What uv wrote to its standard error.
     doing : str
-        What it was asked for: "preparing Flower 1.41.0".
+        What it was asked for: "preparing Flower 1.42.0".
     where : str or None
         The app's pyproject.toml, or a folder.
     """

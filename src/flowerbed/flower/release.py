@@ -12,7 +12,7 @@ _NUMBER = re.compile(r"(?P<major>\d{1,4})\.(?P<minor>\d{1,4})(?:\.(?P<patch>\d{1
 
 @dataclass(frozen=True, order=True)
 class Minor:
-    """A minor release such as 1.41: the unit in which Flower's contract changes."""
+    """A minor release such as 1.42: the unit in which Flower's contract changes."""
 
     major: int
     minor: int
@@ -23,7 +23,7 @@ class Minor:
 
 @dataclass(frozen=True, order=True)
 class Release:
-    """An exact release such as 1.41.0."""
+    """An exact release such as 1.42.0."""
 
     minor: Minor
     patch: int
@@ -33,7 +33,7 @@ class Release:
 
 
 def parse(text: str) -> Minor | Release:
-    """Parse ``1.41`` or ``1.41.0``.
+    """Parse ``1.42`` or ``1.42.0``.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def parse(text: str) -> Minor | Release:
     if match is None:
         raise ReleaseError(
             f"{text!r} is not a Flower release",
-            hint='Write a minor release such as "1.41" (its newest proven patch is taken) or an exact one, in quotes.',
+            hint='Write a minor release such as "1.42" (its newest proven patch is taken) or an exact one, in quotes.',
         )
     minor = Minor(int(match["major"]), int(match["minor"]))
     return minor if match["patch"] is None else Release(minor, int(match["patch"]))

@@ -86,6 +86,7 @@ RELEASES: tuple[Row, ...] = (
     _row(39, pythons=_NEWER_PYTHONS),
     _row(40, pythons=_NEWER_PYTHONS),
     _row(41, pythons=_NEWER_PYTHONS),
+    _row(42, pythons=_NEWER_PYTHONS),
 )
 """Every proven release, oldest first."""
 
@@ -94,7 +95,7 @@ DEFAULT: Row = RELEASES[-1]
 
 
 def find(text: str) -> Row:
-    """Return the row of ``1.41`` or ``1.41.0``.
+    """Return the row of ``1.42`` or ``1.42.0``.
 
     Raises
     ------

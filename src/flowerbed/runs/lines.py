@@ -1,6 +1,6 @@
 """A ServerApp's log, line by line, into events.
 
-The wording was read in, and captured from, flwr 1.22 to 1.41: ``serverapp/strategy/{strategy,fedavg,strategy_utils,
+The wording was read in, and captured from, flwr 1.22 to 1.42: ``serverapp/strategy/{strategy,fedavg,strategy_utils,
 fedxgb_cyclic,dp_fixed_clipping}.py`` for today's strategies and ``server/workflow/default_workflows.py``,
 ``server/server.py``, ``server/history.py``, ``server/client_manager.py`` for those of a legacy ``server_fn``. Not a
 word of it changed between these releases (only imports and annotations did), so one parser serves all of them.

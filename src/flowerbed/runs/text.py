@@ -1,7 +1,7 @@
 """Log text as Flower's programs write it, made plain: colours off, the level told apart from the message.
 
 Flower's console handler (``flwr.common.logger`` up to 1.34, ``flwr.supercore.logger`` since 1.35) writes
-``<colour>INFO <time?><reset>:      message`` in every release from 1.22 to 1.41, one newline after each record.
+``<colour>INFO <time?><reset>:      message`` in every release from 1.22 to 1.42, one newline after each record.
 """
 
 from __future__ import annotations

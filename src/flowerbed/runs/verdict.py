@@ -1,6 +1,6 @@
 """What came of a run, judged from what was observed and never copied from what Flower says.
 
-Flower ends a run ``finished:completed`` when the ServerApp returned, also if every ClientApp failed (1.22 to 1.41).
+Flower ends a run ``finished:completed`` when the ServerApp returned, also if every ClientApp failed (1.22 to 1.42).
 So a completed run is judged by its rounds, and each exchange of a round by the replies that were counted:
 
 =====================================  =============================================================
@@ -28,7 +28,7 @@ from flowerbed.runs.progress import Progress
 from flowerbed.runs.records import Exchange, Round, Verdict
 from flowerbed.runs.tracebacks import summary_of
 
-# ``flwr.serverapp.strategy`` in 1.22 to 1.41; all of them count replies through FedAvg._check_and_log_replies.
+# ``flwr.serverapp.strategy`` in 1.22 to 1.42; all of them count replies through FedAvg._check_and_log_replies.
 FLOWER_STRATEGIES = frozenset(
     {
         LEGACY,

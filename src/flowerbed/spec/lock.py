@@ -22,7 +22,7 @@ LOCK_VERSION = 1
 """The version of the lock's format that this Flowerbed reads and writes."""
 
 _FIELDS = {
-    "flower": (re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}"), 'an exact release such as "1.41.0"'),
+    "flower": (re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}"), 'an exact release such as "1.42.0"'),
     "python": (re.compile(r"3\.\d{1,2}"), 'a minor release such as "3.11"'),
     "requirements": (re.compile(r"sha256:[0-9a-f]{64}"), '"sha256:" and 64 hexadecimal digits'),
     "environment": (re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}"), "the key of an environment"),
@@ -40,7 +40,7 @@ class Lock:
     Parameters
     ----------
     flower : str
-        The exact Flower release, such as ``1.41.0``.
+        The exact Flower release, such as ``1.42.0``.
     python : str or None
         The minor release of Python, such as ``3.11``.
     requirements : str or None

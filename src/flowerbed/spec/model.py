@@ -268,7 +268,7 @@ class FederationSpec(Section):
     """What the federation is made of."""
 
     flower: FlowerRelease | None = None
-    """The Flower release, in quotes: "1.41" takes its newest patch. Default: the newest proven one."""
+    """The Flower release, in quotes: "1.42" takes its newest patch. Default: the newest proven one."""
 
     python: PythonMinor | None = None
     """The minor release of Python for Flower's environment, in quotes: "3.11"."""

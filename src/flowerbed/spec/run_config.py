@@ -13,7 +13,7 @@ from flowerbed.spec.words import nearest
 
 ConfigValue: TypeAlias = str | int | float | bool
 
-# flwr.common.config.parse_config_args, unchanged from 1.22 to 1.41. flwr passes over what the pattern does not
+# flwr.common.config.parse_config_args, unchanged from 1.22 to 1.42. flwr passes over what the pattern does not
 # match; here that is an error.
 _PAIR = re.compile(r"(\S+?)=('[^']*'|\"[^\"]*\"|\S+)")
 

@@ -110,7 +110,7 @@ def _port(number: int) -> int:
 
 def _release(text: str) -> str:
     if not _RELEASE.fullmatch(text):
-        raise fault(f"{found(text)} is not a Flower release", 'for example "1.41" (its newest patch) or "1.41.0"')
+        raise fault(f"{found(text)} is not a Flower release", 'for example "1.42" (its newest patch) or "1.42.0"')
     return text
 
 

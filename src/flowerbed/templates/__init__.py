@@ -120,7 +120,7 @@ def write(template: str, target: Path, name: str, flower: str | None = None) -> 
         raise UsageError(f"there is no template {template!r}", hint=f"Templates: {', '.join(names())}")
     check_name(name)
     if flower is not None and not re.fullmatch(r"\d+\.\d+(\.\d+)?", flower):
-        raise UsageError(f"{flower!r} is no Flower release", hint="Write it as 1.41 or 1.41.0")
+        raise UsageError(f"{flower!r} is no Flower release", hint="Write it as 1.42 or 1.42.0")
     _check_target(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from 1.37                                   one set of flags for all of a progra
 =========================================== ==================================================================
 
 Before 1.30 SuperExecs and apps speak plainly, and up to 1.28 nothing but the address keeps others from asking for work.
-An app process gets the authority, and its token, from its SuperExec: up to 1.41 the token is in the command line.
+An app process gets the authority, and its token, from its SuperExec: up to 1.42 the token is in the command line.
 """
 
 from __future__ import annotations

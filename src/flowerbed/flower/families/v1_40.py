@@ -1,4 +1,4 @@
-"""Flower 1.40 and 1.41: everything over HTTP, and the SuperLink on one port."""
+"""Flower 1.40 to 1.42: everything over HTTP, and the SuperLink on one port."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flowerbed.flower.values import Address, ListenHost, ListenPort
 
 
 class Family:
-    """The contract of 1.40 and 1.41."""
+    """The contract of 1.40 to 1.42."""
 
     family = "1.40: HTTP on one port"
     dialect: Dialect = "http"

@@ -5,7 +5,7 @@ away by asking it, as a node drain does, takes a reply from the run, unless the 
 
 And it has to stay for the reply to be fetched. A ServerApp asks for replies every three seconds (``send_and_receive``
 of every release); of a SuperNode that is offline by then the SuperLink says that it is unavailable, whatever reply its
-database holds (``check_node_availability_for_in_message``, 1.22 to 1.41). And a SuperNode that was asked to end is
+database holds (``check_node_availability_for_in_message``, 1.22 to 1.42). And a SuperNode that was asked to end is
 offline at once.
 
 Who has replied may be asked for the next thing meanwhile, and works on that then. It ends in a pause: while others of
