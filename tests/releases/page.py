@@ -13,6 +13,8 @@ from flowerbed.flower.releases import DEFAULT, RELEASES, Row
 PAGE = Path(__file__).parents[2] / "docs" / "flower-releases.md"
 PROOFS = Path(os.environ.get("FLOWERBED_PROOFS", Path(tempfile.gettempdir(), f"flowerbed-proofs-{os.getuid()}.jsonl")))
 """Where a run of the matrix collects what it has proven."""
+ALONE = os.environ.get("FLOWERBED_PROVE", "")
+"""The one release that a run of the matrix proves, so that the others keep their lines; empty for all."""
 
 HEAD = """\
 # Flower releases
@@ -67,23 +69,51 @@ def read_proofs() -> list[Proof]:
     return list({(proof.release, proof.python): proof for proof in found}.values())
 
 
-def render(proofs: list[Proof]) -> str:
-    """Return the page."""
-    return HEAD.format(default=DEFAULT.release) + "".join(_line(row, proofs) for row in RELEASES) + TAIL
+def render(proofs: list[Proof], before: str = "") -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    proofs : list of Proof
+        What ran.
+    before : str
+        An earlier page. A release that did not run keeps its line there, if that says of it what the table does.
+
+    Raises
+    ------
+    LookupError
+        If a release of the table is proven by neither.
+    """
+    earlier = {line.split("|")[1].strip(): f"{line}\n" for line in before.splitlines() if line.startswith("| 1.")}
+    lines = [_line(row, proofs) or _kept(row, earlier) for row in RELEASES]
+    return HEAD.format(default=DEFAULT.release) + "".join(lines) + TAIL
 
 
 def _line(row: Row, proofs: list[Proof]) -> str:
     mine = [proof for proof in proofs if proof.release == str(row.release)]
-    ports = ", ".join(f"{port.name} {port.protocol}" for port in row.contract.superlink(row.minor).ports)
+    if not {proof.python for proof in mine}.issuperset(row.pythons):
+        return ""
     accuracies = sorted({f"{proof.accuracy:.3f}" for proof in mine})
+    return f"{_said(row)}{' to '.join(dict.fromkeys((accuracies[0], accuracies[-1])))} |\n"
+
+
+def _kept(row: Row, earlier: dict[str, str]) -> str:
+    line = earlier.get(str(row.minor), "")
+    if not line.startswith(_said(row)):
+        pythons = ", ".join(row.pythons)
+        raise LookupError(f"Flower {row.release} on Python {pythons} is not proven; is each of them on PATH?")
+    return line
+
+
+def _said(row: Row) -> str:
+    """Return a row's line up to its last cell."""
     cells = [
         str(row.minor),
         str(row.release),
         ", ".join(row.pythons),
         row.contract.family,
-        ports,
+        ", ".join(f"{port.name} {port.protocol}" for port in row.contract.superlink(row.minor).ports),
         "HTTP" if row.contract.dialect == "http" else "gRPC",
         "the Control API" if row.contract.lists_nodes else "the SuperLink's database",
-        " to ".join(dict.fromkeys((accuracies[0], accuracies[-1]))),
     ]
-    return f"| {' | '.join(cells)} |\n"
+    return f"| {' | '.join(cells)} | "
