@@ -17,7 +17,8 @@ from by_hand import HOST, PATIENCE, Federation, environment, eventually
 
 from flowerbed import processes
 from flowerbed.flower import inside
-from flowerbed.flower.contract import Program
+from flowerbed.flower.contract import UNPROTECTED, Program, Protection
+from flowerbed.flower.values import Trusted
 from free_ports import free_port
 
 HERE = Path(inside.__file__).parent
@@ -160,16 +161,22 @@ class RunningUnit:
 class FederationInUnits(Federation):
     """A federation as in Pods: each unit run by our init, from a mounted folder, with the environment's own Python."""
 
-    def __init__(self, release: str, folder: Path) -> None:
-        super().__init__(release, folder)
+    def __init__(
+        self,
+        release: str,
+        folder: Path,
+        protection: Protection = UNPROTECTED,
+        trusted: dict[Trusted, Path] | None = None,
+    ) -> None:
+        super().__init__(release, folder, protection, trusted)
         self.mounted = mount(folder / "flowerbed")
 
-    def superlink_unit(self) -> RunningUnit:
-        """Start the SuperLink."""
+    def superlink_unit(self, *more: str) -> RunningUnit:
+        """Start the SuperLink, with more options if there are any."""
         contract, data = self.row.contract, self.folder / "superlink" / "made"
         request = f"{contract.dialect}:{self.control.rpartition(':')[2]}"
         options = ["--make-folder", str(data), "--ready-request", request]
-        return self._unit(options, {"superlink": contract.superlink(self.row.minor)})
+        return self._unit([*options, *more], {"superlink": contract.superlink(self.row.minor, self.protection)})
 
     def supernode_unit(self) -> RunningUnit:
         """Start a SuperNode and its SuperExec in one unit, the second of a pool that begins with partition 3."""

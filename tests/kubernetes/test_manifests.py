@@ -118,7 +118,8 @@ def test_1_22_is_told_what_it_wants() -> None:
     assert " ".join(arguments(made, "demo-superlink")) == (
         "--health-port 9990 --make-folder /data/1.22 --ready-request grpc122:19093 --ready-within 600"
         f" --root-certificates {AUTHORITY} --end-when-changed {TRUST}/superlink/tls.crt"
-        f" --register-nodes {TRUST}/nodes/nodes.json --database /data/1.22/state.db"
+        f" --register-nodes {TRUST}/nodes/nodes.json --dismiss-nodes {TRUST}/nodes/revoked.json"
+        " --database /data/1.22/state.db"
         f" -- superlink flower-superlink --ssl-ca-certfile {AUTHORITY} --ssl-certfile {TRUST}/superlink/tls.crt"
         f" --ssl-keyfile {TRUST}/superlink/tls.key --auth-list-public-keys {TRUST}/nodes/nodes.csv --isolation process"
         " --serverappio-api-address 127.0.0.1:19091 --fleet-api-address 127.0.0.1:19092"

@@ -17,7 +17,7 @@ from flowerbed.kubernetes import trusting
 from flowerbed.kubernetes.manifests.identity import Identity
 from flowerbed.kubernetes.manifests.objects import objects
 from flowerbed.kubernetes.manifests.run_job import run_job
-from flowerbed.kubernetes.manifests.trust import NODE_CSV, NODE_LIST
+from flowerbed.kubernetes.manifests.trust import DISMISSED_LIST, NODE_CSV, admitted_nodes, dismissed_keys
 from flowerbed.spec.model import Federation
 from flowerbed.trust import certificates, keys
 from kubernetes.federations import SMALL, Object, container, federation, named, workloads
@@ -223,15 +223,58 @@ def test_a_revoked_supernode_is_on_no_list_until_it_is_let_in_with_other_keys() 
     }
     assert namespace.data("demo-site-keys")["demo-site-1"].decode().strip() == node_keys.REVOKED
     assert namespace.up() == set()  # it stays so
-    kept = json.loads(namespace.there["ConfigMap/demo-nodes"]["data"][NODE_LIST])
-    assert set(kept) == {"site-0"}
+    listed = namespace.there["ConfigMap/demo-nodes"]
+    assert set(admitted_nodes(listed)) == {"site-0"}
+    assert dismissed_keys(listed) == whole.public_keys("site-1")
     assert namespace.trusts().revoked == {"site-1": whole.public_keys("site-1")}
 
     namespace.apply(trusting.again(namespace.trusts(), "site-1", random=os.urandom))
     after = namespace.trusts()
-    assert after.revoked == {}
+    assert after.revoked == {trusting.former("site-1"): whole.public_keys("site-1")}  # the SuperLink may have been away
     assert not set(after.public_keys("site-1")) & set(whole.public_keys("site-1"))
     assert after.public_keys("site-0") == whole.public_keys("site-0")
+    listed = namespace.there["ConfigMap/demo-nodes"]
+    assert admitted_nodes(listed) == {node: after.public_keys(node) for node in ("site-0", "site-1")}
+    assert dismissed_keys(listed) == whole.public_keys("site-1")
+    assert json.loads(listed["data"][DISMISSED_LIST]).keys() == {"site-1"}
+    assert namespace.up() == set()
+
+
+FAR = SMALL.replace("supernodes:", "superlink: {expose: {fleetAddress: fl.example.org:443}}\n  supernodes:").replace(
+    "replicas: 2", "replicas: 2, external: true"
+)
+
+
+@pytest.mark.parametrize(
+    ("after", "gone", "stays"),
+    [
+        (FAR.replace("name: site", "name: other"), {"site-0", "site-1"}, set()),
+        (FAR.replace("replicas: 2", "replicas: 1"), {"site-1"}, {"site-0"}),
+        (SMALL, {"site-0", "site-1"}, set()),
+    ],
+    ids=["another pool", "a smaller pool", "in the cluster now"],
+)
+def test_who_ran_elsewhere_and_does_so_no_more_gets_in_with_its_keys_no_more(
+    after: str, gone: set[str], stays: set[str]
+) -> None:
+    namespace = Namespace(FAR)
+    namespace.up()
+    before = {node: namespace.trusts().public_keys(node) for node in ("site-0", "site-1")}
+    namespace.federation = federation(after)
+    half = namespace.trusts()
+    for killed in range(len(trusting.objects(half, ROW, namespace.identity))):  # `up`, after so many objects
+        cut = Namespace(after)
+        cut.there = dict(namespace.there)
+        for item in trusting.objects(half, ROW, namespace.identity)[:killed]:
+            cut.there[named(item)] = item
+        cut.up()
+        assert cut.up() == set()
+        listed = cut.there["ConfigMap/demo-nodes"]
+        admitted = [key for kept in admitted_nodes(listed).values() for key in kept]
+        assert set(dismissed_keys(listed)) == {key for node in gone for key in before[node]}
+        assert not set(dismissed_keys(listed)) & set(admitted)
+        assert {key for node in stays for key in before[node]} <= set(admitted)
+        assert len(admitted) == cut.federation.spec.supernodes[0].replicas * keys.SPARE_KEYS
 
 
 def test_1_22_gets_a_list_as_it_reads_it() -> None:

@@ -144,7 +144,7 @@ def test_one_that_was_revoked_is_not_let_in_and_the_superlink_hears_of_it(around
         await admissions.dismiss_all()
 
     asyncio.run(begin())
-    assert one.client.asked == [{"op": "dismiss", "key": key(one)}] * 2
+    assert one.client.asked == [{"op": "dismiss", "keys": [key(one)]}] * 2
     assert not one.folder.admitted("site-0").exists()
 
 
@@ -166,8 +166,8 @@ def test_the_superlink_hears_of_all_keys_of_one_elsewhere_and_of_those_that_are_
         await admissions.admit_external()
 
     asyncio.run(begin())
-    dismissed = [asked["key"] for asked in one.client.asked if asked["op"] == "dismiss"]
-    assert dismissed == [gone[0], *gone]  # the first was not heard
+    dismissed = [asked["keys"] for asked in one.client.asked if asked["op"] == "dismiss"]
+    assert dismissed == [gone, gone]  # the first was not heard
     assert one.client.asked[-1] == {"op": "admit-all", "keys": wanted}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from flowerbed.kubernetes.foreign_trust import Foreign
 from flowerbed.kubernetes.living import Living, is_ready, metadata, name
 from flowerbed.kubernetes.manifests import certificate, names, proxy
 from flowerbed.kubernetes.manifests.identity import Identity, Object
-from flowerbed.kubernetes.manifests.trust import admitted_nodes
+from flowerbed.kubernetes.manifests.trust import admitted_nodes, dismissed_keys
 from flowerbed.kubernetes.manifests.trust_sources import BUNDLE, CERTIFICATE, KEY, TrustSources, trust_sources
 from flowerbed.kubernetes.observing import Observer
 from flowerbed.kubernetes.trusting import Trusts
@@ -37,6 +37,22 @@ BACK_SECONDS = 180.0
 
 ISSUE_SECONDS = 180.0
 """How long cert-manager may take."""
+
+
+@dataclass(frozen=True)
+class News:
+    """What a SuperLink has not heard yet.
+
+    Parameters
+    ----------
+    admitted : dict of str to (list of str)
+        SuperNodes that may join, and their public keys, in PEM.
+    dismissed : list of str
+        Public keys that let nobody in any more.
+    """
+
+    admitted: Mapping[str, list[str]]
+    dismissed: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -245,7 +261,7 @@ class Keeper:
         if node in trusts.revoked:
             raise revoked_node(node)
         self._apply(trusts, say)
-        self.tell(self.observer.look(), {node: trusts.public_keys(node)})
+        self.tell(self.observer.look(), News({node: trusts.public_keys(node)}))
         kept = next(pool[node] for pool in trusts.pools.values() if node in pool)
         return kept.encode("ascii"), self.authority().encode("ascii")
 
@@ -284,8 +300,7 @@ class Keeper:
         self._apply(changed, say)
         living = self.observer.look()
         if living.superlink() is not None:
-            for key in gone:
-                self.observer.link.ask("dismiss", key=key)
+            self.observer.link.ask("dismiss", keys=gone)
         self._annotate(living, changed)
         self._end_pod(node, living)
 
@@ -297,26 +312,33 @@ class Keeper:
         changed = trusting.again(trusts, node, random=secrets.token_bytes)
         self._apply(changed, say)
         living = self.observer.look()
-        self.tell(living, {node: changed.public_keys(node)})
+        self.tell(living, News({node: changed.public_keys(node)}))
         self._annotate(living, changed)
         self._end_pod(node, living)
         return True
 
-    def tell(self, living: Living, admitted: dict[str, list[str]]) -> None:
-        """Tell a SuperLink that is running which SuperNodes may join, sooner than its own unit hears of it."""
-        if living.superlink() is None or living.release != str(self.row.release) or not admitted:
+    def tell(self, living: Living, news: News) -> None:
+        """Tell a SuperLink that is running who may join and who no more, sooner than its own unit hears of it."""
+        if living.superlink() is None or living.release != str(self.row.release):
             return
         try:
-            self.observer.link.ask("admit-all", keys=[key for kept in admitted.values() for key in kept])
+            if news.dismissed:
+                self.observer.link.ask("dismiss", keys=news.dismissed)
+            if news.admitted:
+                self.observer.link.ask("admit-all", keys=[key for kept in news.admitted.values() for key in kept])
         except ControlError:  # its unit tells it
             return
 
-    def to_tell(self, wanted: list[Object]) -> dict[str, list[str]]:
-        """Return which SuperNodes of the objects of `up` are new to the federation."""
+    def to_tell(self, wanted: list[Object]) -> News:
+        """Return what of the objects of `up` is new to the federation's SuperLink."""
         list_name = names.nodes(self._identity.federation)
         now = next((item for item in wanted if item["kind"] == "ConfigMap" and name(item) == list_name), None)
-        before = admitted_nodes(self._cluster.get("ConfigMap", list_name, self.observer.namespace)) if now else {}
-        return {node: kept for node, kept in admitted_nodes(now).items() if before.get(node) != kept}
+        there = self._cluster.get("ConfigMap", list_name, self.observer.namespace) if now else None
+        before, gone = admitted_nodes(there), set(dismissed_keys(there))
+        return News(
+            {node: kept for node, kept in admitted_nodes(now).items() if before.get(node) != kept},
+            [key for key in dismissed_keys(now) if key not in gone],
+        )
 
     # The rest is how.
 

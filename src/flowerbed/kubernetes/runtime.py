@@ -143,14 +143,14 @@ class KubernetesRuntime:
         keeper = self.keeper(federation, row) if protection(federation).tls else None
         if keeper is not None:
             complete = keeper.with_trust(wanted, before)
-            fresh_nodes = keeper.to_tell(complete)
+            news = keeper.to_tell(complete)
         else:
             complete = wanted
         touched = applier.apply(complete, force=force)
         if keeper is not None:
             keeper.await_certificate(lambda subject, message: watch(_event(subject, message)), interrupted)
         if keeper is not None and before.exists:
-            keeper.tell(before, fresh_nodes)
+            keeper.tell(before, news)
             if f"Secret {names.superlink_tls(self.federation)}" in touched:
                 keeper.start_superlink_again(lambda subject, message: watch(_event(subject, message)))
         changing = keeper is not None and keeper.is_changing()

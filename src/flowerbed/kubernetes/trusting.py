@@ -12,7 +12,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,6 +28,7 @@ from flowerbed.kubernetes.manifests.identity import Identity, Object
 from flowerbed.kubernetes.manifests.needed import TLS_TYPE
 from flowerbed.kubernetes.manifests.nginx import CLIENT_ORGANISATION
 from flowerbed.kubernetes.manifests.trust import (
+    DISMISSED_LIST,
     EXTERNAL_LIST,
     NODE_CSV,
     NODE_LIST,
@@ -48,6 +49,9 @@ MOST_IN_POOL = 400
 """A Secret holds 1 MiB (kubernetes.io, "Secrets"), and a SuperNode's keys take 2.4 kB of it."""
 
 REVOKED = "revoked.json"
+EXTERNAL = "external.json"
+"""The public keys of SuperNodes that run elsewhere: who has them there keeps them when the file has changed."""
+_FORMER = ".former"
 BEFORE = "before.crt"
 HANDOVER = "handover.crt"
 
@@ -76,7 +80,8 @@ class Trusts:
     pools : dict of str to (dict of str to str)
         For each pool, the SuperNodes' names and their keys, as `node_keys` reads them.
     revoked : dict of str to (list of str)
-        SuperNodes that may join no more, and the public keys that they had, in PEM.
+        SuperNodes that may join no more, and the public keys that they had, in PEM; and as `former` calls them, keys
+        of SuperNodes that have others now, or are gone.
     external : tuple of str
         SuperNodes that run elsewhere.
     """
@@ -105,12 +110,25 @@ class Trusts:
 
     def public_keys(self, node: str) -> list[str]:
         """Return them as a SuperLink is told of them."""
-        return [keys.pem_of_line(line.encode(), node).decode("ascii") for line in self.public_lines(node)]
+        return [_registered(line, node) for line in self.public_lines(node)]
 
     @property
     def nodes(self) -> list[str]:
         """The names of all SuperNodes that have a key or were revoked."""
         return [name for pool in self.pools.values() for name in pool]
+
+    @property
+    def admitted(self) -> dict[str, list[str]]:
+        """Who may join, and the public keys by which."""
+        return {node: self.public_keys(node) for node in self.nodes if node not in self.revoked}
+
+    @property
+    def dismissed(self) -> dict[str, list[str]]:
+        """Who may join no more, or not by these public keys."""
+        found: dict[str, list[str]] = {}
+        for name, kept in sorted(self.revoked.items()):
+            found.setdefault(name.removesuffix(_FORMER), []).extend(kept)
+        return found
 
 
 def wanted(
@@ -167,10 +185,14 @@ def wanted(
 
     superexec = secret(names.superexec(name), SECRET)
     of_supernodes = secret(names.supernode_secret(name), SUPEREXEC_SECRET)
-    pools = {}
+    pools, external = {}, federation.spec.external_nodes
+    revoked = found.revoked
+    for node, kept in found.external.items():
+        if node not in external:  # whoever was given its keys must not get in with them
+            revoked = _with_former(revoked, node, kept)
     if protection(federation).node_auth:
         for pool in federation.spec.supernodes:
-            pools[pool.name] = _keys(find, name, pool, found.revoked, random)
+            pools[pool.name] = _keys(find, name, pool, revoked, random)
     return Trusts(
         authority=found.issued,
         before=found.before,
@@ -181,8 +203,8 @@ def wanted(
         superexec=superexec,
         supernode_superexec=of_supernodes,
         pools=pools,
-        revoked=found.revoked,
-        external=federation.spec.external_nodes,
+        revoked=revoked,
+        external=external,
     )
 
 
@@ -190,7 +212,10 @@ def objects(trusts: Trusts, row: Row, identity: Identity) -> list[Object]:
     """Return the Secrets and ConfigMaps, in the order in which they are applied."""
     name = identity.federation
     revoked = json.dumps(dict(sorted(trusts.revoked.items()))).encode()
-    other = {BEFORE: trusts.before, HANDOVER: trusts.handover}
+    admitted = trusts.admitted
+    elsewhere = {node: admitted[node] for node in trusts.external if node in admitted}
+    given = json.dumps(elsewhere).encode() if elsewhere else b""
+    other = {BEFORE: trusts.before, HANDOVER: trusts.handover, EXTERNAL: given}
     own = {**_pair(trusts.authority), REVOKED: revoked, **{key: value for key, value in other.items() if value}}
     made = [
         _secret(identity, names.authority(name), own, TLS_TYPE),
@@ -211,11 +236,11 @@ def objects(trusts: Trusts, row: Row, identity: Identity) -> list[Object]:
     for pool, kept in trusts.pools.items():
         content = {f"{name}-{node}": text.encode("ascii") for node, text in kept.items()}  # as its Pod is called
         made.append(_secret(identity, names.pool_keys(name, pool), content))
-    admitted = {node: trusts.public_keys(node) for node in trusts.nodes if node not in trusts.revoked}
-    external = [node for node in trusts.external if node in admitted]
     listed = {NODE_LIST: json.dumps(admitted, indent=1)}
-    if external:
-        listed[EXTERNAL_LIST] = json.dumps(external)
+    if elsewhere:
+        listed[EXTERNAL_LIST] = json.dumps(list(elsewhere))
+    if trusts.revoked:
+        listed[DISMISSED_LIST] = json.dumps(trusts.dismissed, indent=1)
     if not row.contract.registers_nodes:
         lines = [line for node in admitted for line in trusts.public_lines(node)]
         listed[NODE_CSV] = ",".join(lines) + "\n"
@@ -312,7 +337,18 @@ def without(trusts: Trusts, node: str) -> Trusts:
 def again(trusts: Trusts, node: str, *, random: Random) -> Trusts:
     """Return the same with a SuperNode that was revoked and may join again, under fresh keys."""
     revoked = {name: found for name, found in trusts.revoked.items() if name != node}
+    revoked = _with_former(revoked, node, trusts.revoked[node])
     return replace(trusts, revoked=revoked, pools=_with(trusts, node, _new_keys(node, random)))
+
+
+def former(node: str) -> str:
+    """Return under which name the keys are kept that a SuperNode had and must not get in with; no SuperNode's name."""
+    return f"{node}{_FORMER}"
+
+
+def _with_former(revoked: Mapping[str, list[str]], node: str, given: Iterable[str]) -> dict[str, list[str]]:
+    kept = revoked.get(former(node), [])
+    return {**revoked, former(node): [*kept, *(key for key in given if key not in kept)]}
 
 
 def shown(trusts: Trusts, federation: str) -> list[Certificate]:
@@ -347,9 +383,10 @@ def _with(trusts: Trusts, node: str, text: str) -> dict[str, Mapping[str, str]]:
 @dataclass(frozen=True)
 class _Authority:
     issued: Issued
-    before: bytes
-    handover: bytes
-    revoked: dict[str, list[str]]
+    before: bytes = b""
+    handover: bytes = b""
+    revoked: dict[str, list[str]] = field(default_factory=dict)
+    external: dict[str, list[str]] = field(default_factory=dict)
 
     def chain(self, now: datetime) -> bytes:
         """Return what servers show beside their own certificates."""
@@ -361,10 +398,11 @@ def _authority(find: Find, name: str, identity: Identity, now: datetime, random:
     where = f"secret/{names.authority(name)} in the namespace {identity.namespace}"
     data = _data(find, names.authority(name))
     if not data:
-        return _Authority(certificates.new_authority(name, now=now, random=random), b"", b"", {})
+        return _Authority(certificates.new_authority(name, now=now, random=random))
     try:
         there = Issued(data[CERTIFICATE], data[KEY])
         revoked: dict[str, list[str]] = json.loads(data.get(REVOKED) or b"{}")
+        external: dict[str, list[str]] = json.loads(data.get(EXTERNAL) or b"{}")
     except (KeyError, ValueError) as error:
         raise TrustError(f"this is no authority of Flowerbed's: {error}", where=where, hint=_START_OVER) from None
     if not certificates.belong_together(there, where):
@@ -380,8 +418,8 @@ def _authority(find: Find, name: str, identity: Identity, now: datetime, random:
     if (renew or said.due(now)) and not before:
         made = certificates.new_authority(name, now=now, random=random)
         handover = certificates.hand_over(there, made.certificate, now=now, random=random)
-        return _Authority(made, there.certificate, handover, revoked)
-    return _Authority(there, before, data.get(HANDOVER, b""), revoked)
+        return _Authority(made, there.certificate, handover, revoked, external)
+    return _Authority(there, before, data.get(HANDOVER, b""), revoked, external)
 
 
 def _server(
@@ -408,7 +446,7 @@ def _server(
 
 def client_of(trusts: Trusts, name: str, *, now: datetime, random: Random) -> Issued:
     """Return a fresh certificate for somebody who calls Control, good for as long as the SuperLink's is."""
-    authority = _Authority(trusts.authority, trusts.before, trusts.handover, {})
+    authority = _Authority(trusts.authority, trusts.before, trusts.handover)
     return _new_client(authority, name, now, random)
 
 
@@ -430,7 +468,7 @@ def _new_client(authority: _Authority, name: str, now: datetime, random: Random)
 
 
 def _keys(
-    find: Find, federation: str, pool: SuperNodePool, revoked: Mapping[str, object], random: Random
+    find: Find, federation: str, pool: SuperNodePool, revoked: Mapping[str, list[str]], random: Random
 ) -> dict[str, str]:
     if pool.replicas > MOST_IN_POOL:
         raise UsageError(
@@ -440,14 +478,25 @@ def _keys(
         )
     there = _data(find, names.pool_keys(federation, pool.name))
     kept = {}
+
+    def good(text: str, node: str) -> bool:
+        public = [line for _, line in node_keys.parse(text)]
+        gone = revoked.get(former(node), ())
+        return bool(public) and not any(_registered(line, node) in gone for line in public)
+
     for ordinal in range(pool.replicas):
         node = f"{pool.name}-{ordinal}"
         text = there.get(f"{federation}-{node}", b"").decode("ascii", "replace")
         if node in revoked:
             kept[node] = f"{node_keys.REVOKED}\n"
         else:
-            kept[node] = text if node_keys.parse(text) else _new_keys(node, random)
+            kept[node] = text if good(text, node) else _new_keys(node, random)
     return kept
+
+
+def _registered(line: str, node: str) -> str:
+    """Return a public key as a SuperLink is told of it."""
+    return keys.pem_of_line(line.strip().encode(), node).decode("ascii")
 
 
 def _new_secret(random: Random) -> bytes:

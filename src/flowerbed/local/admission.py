@@ -83,11 +83,8 @@ class Admissions:
         """
         if (task := self._tasks.pop(node, None)) is not None:
             task.cancel()
-        found = [
-            bool((await self._around.client.ask("dismiss", key=key))["dismissed"])
-            for key in public_keys(self._around.folder.trust.revoked(node).read_text(encoding="ascii"))
-        ]
-        return any(found)
+        keys = public_keys(self._around.folder.trust.revoked(node).read_text(encoding="ascii"))
+        return bool((await self._around.client.ask("dismiss", keys=keys))["dismissed"])
 
     async def dismiss_all(self) -> None:
         """Tell the SuperLink of all who were revoked, also while it was away."""

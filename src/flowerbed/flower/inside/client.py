@@ -17,7 +17,7 @@ hello                              ``flwr`` and ``python``, once Flower is impor
 nodes                              ``id``, ``online`` and ``key`` (public, in PEM) of each registered SuperNode
 admit     ``key``, ``replaces``    nothing; a SuperNode with that key may join, and none with the one that it replaces
 admit-all ``keys``                ``gone``: those that were taken back once; SuperNodes with the others may join
-dismiss   ``key``                  ``dismissed``; no SuperNode with that key may join, or stay
+dismiss   ``keys``                 ``dismissed``: those that could join; no SuperNode with any may join now, or stay
 free                               ``freed``: how many keys of SuperNodes that are long gone can be used again (1.22)
 submit    ``app``, ``config``      ``run``, ``fab_hash``, ``fab_id``, ``fab_version``, ``fab_files``, ``fab_size``
 runs      ``run`` (or all)         ``run``, ``status``, ``sub``, ``details``, ``pending_at``, ``starting_at``, …
@@ -226,7 +226,7 @@ class Client:
             "nodes": lambda _: self._control.result().nodes(),
             "admit": self._admit,
             "admit-all": lambda request: {"gone": self._control.result().admit_all(list(request["keys"]))},
-            "dismiss": lambda request: {"dismissed": self._control.result().dismiss(str(request["key"]))},
+            "dismiss": lambda request: {"dismissed": self._control.result().dismiss(list(request["keys"]))},
             "free": lambda _: {"freed": self._control.result().free()},
             "submit": self._submit,
             "runs": lambda request: self._control.result().runs(_run_id(request) if request.get("run") else None),

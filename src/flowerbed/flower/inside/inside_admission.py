@@ -1,6 +1,7 @@
-"""A SuperLink's unit tells it which SuperNodes may join: once it answers, and again whenever the list changes.
+"""A SuperLink's unit tells it which SuperNodes may join, and which no more: once it answers, and with each change.
 
-Until it knows them the unit is not ready, so that no SuperNode dials a SuperLink that would refuse it.
+Until it knows them the unit is not ready, so that no SuperNode dials a SuperLink that would refuse it. A key that was
+taken back while the SuperLink was away is still in its database.
 
 A sibling of the scripts that run in Pods: standard library only.
 """
@@ -44,6 +45,8 @@ class ToTell:
         The SuperLink's database, for a release that is told there.
     nodes : Path
         The list of SuperNodes; see `register_nodes`.
+    dismissed : Path or None
+        The list of those that may join no more; it need not be there.
     """
 
     dialect: str
@@ -51,10 +54,22 @@ class ToTell:
     authority: Path | None
     database: Path | None
     nodes: Path
+    dismissed: Path | None = None
+
+    def read(self) -> tuple[str, str]:
+        """Return both lists as they are now, as text.
+
+        Raises
+        ------
+        OSError
+            If one cannot be read.
+        """
+        gone = self.dismissed if self.dismissed is not None and self.dismissed.exists() else None
+        return self.nodes.read_text(encoding="utf-8"), gone.read_text(encoding="utf-8") if gone is not None else "{}"
 
 
 class Told:
-    """The SuperLink knows every SuperNode of the list; a condition for a unit to be ready.
+    """The SuperLink knows every SuperNode of the list, and none of the other; a condition for a unit to be ready.
 
     Parameters
     ----------
@@ -67,13 +82,13 @@ class Told:
     def __init__(self, to_tell: ToTell, answers: Callable[[], bool]) -> None:
         self._to_tell = to_tell
         self._answers = answers
-        self._told = ""
+        self._told: tuple[str, str] | None = None
         self.waiting = "the SuperLink has not been told yet which SuperNodes may join"
         threading.Thread(target=self._keep_telling, name="admission", daemon=True).start()
 
     def holds(self) -> bool:
         """Look."""
-        return bool(self._told)
+        return self._told is not None
 
     def _keep_telling(self) -> None:
         while not self._answers():
@@ -82,10 +97,10 @@ class Told:
         while True:
             wait = _LOOK
             try:
-                text = self._to_tell.nodes.read_text(encoding="utf-8")
-                if text != self._told:
-                    self._tell(text)
-                    self._told = text
+                lists = self._to_tell.read()
+                if lists != self._told:
+                    self._tell(*lists)
+                    self._told = lists
                 elif self._to_tell.dialect == LISTED and time.monotonic() > freed_from:
                     inside_control.free_keys_in_database(self._database)
             except (OSError, ValueError, inside_control.ControlError) as error:
@@ -93,16 +108,22 @@ class Told:
                 wait = _AGAIN
             time.sleep(wait)
 
-    def _tell(self, text: str) -> None:
+    def _tell(self, nodes: str, dismissed: str) -> None:
+        gone = register_nodes.keys_of(dismissed)
         if self._to_tell.dialect == LISTED:
-            for key in register_nodes.keys_of(text):
+            out = [name for key, name in gone.items() if inside_control.dismiss_in_database(self._database, key)]
+            for line in register_nodes.said_of_dismissed(out):
+                print(line, flush=True)
+            for key in register_nodes.keys_of(nodes):
                 inside_control.list_in_database(self._database, key)
             return
         trusted = ["--root-certificates", str(self._to_tell.authority)] if self._to_tell.authority is not None else []
         telling = subprocess.Popen(
             [
                 *(sys.executable, register_nodes.__file__, "--dialect", self._to_tell.dialect),
-                *("--address", self._to_tell.address, *trusted, str(self._to_tell.nodes)),
+                *("--address", self._to_tell.address, *trusted),
+                *(("--dismissed", str(self._to_tell.dismissed)) if gone else ()),
+                str(self._to_tell.nodes),
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

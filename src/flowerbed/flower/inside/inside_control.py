@@ -179,15 +179,16 @@ class Control:
                 gone.append(key)
         return gone
 
-    def dismiss(self, key: str) -> bool:
-        """Let no SuperNode with a public key in from now on; return whether one could get in."""
+    def dismiss(self, keys: list[str]) -> list[str]:
+        """Let no SuperNode with one of these public keys in from now on; return those that could get in."""
         if not self._registers:
             self._check_alive()
-            return dismiss_in_database(self._own_database, key)
-        node = next((node["id"] for node in self.nodes() if node["key"] == key), None)
-        if node is not None:
-            self._unregister(node)
-        return node is not None
+            return [key for key in keys if dismiss_in_database(self._own_database, key)]
+        known = {node["key"]: node["id"] for node in self.nodes()}
+        found = [key for key in keys if key in known]
+        for key in found:
+            self._unregister(known[key])
+        return found
 
     def free(self) -> int:
         """Free the keys of SuperNodes that went away long ago without a word; return how many.

@@ -1,11 +1,12 @@
-"""Tells a SuperLink, from 1.23 on, which SuperNodes may join, and prints `REGISTERED` if it knows all of them.
+"""Tells a SuperLink, from 1.23 on, which SuperNodes may join and which no more, and prints `REGISTERED` if it did.
 
 ::
 
-    python register_nodes.py --dialect {grpc|http} --address HOST:PORT [--root-certificates FILE] LIST
+    python register_nodes.py --dialect {grpc|http} --address HOST:PORT [--root-certificates FILE]
+        [--dismissed LIST] LIST
 
-The list is a JSON object: the name of each SuperNode → its public keys, in PEM. What is known already stays as it is,
-so the same list can be told again. A key that was taken back once is none any more; which ones is said.
+A list is a JSON object: the name of each SuperNode → its public keys, in PEM. What is known already stays as it is, so
+the same lists can be told again. A key that was taken back once is none any more; which ones is said.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,11 @@ def keys_of(text: str) -> dict[str, str]:
     return dict(_pairs(found))
 
 
+def said_of_dismissed(names: Iterable[str]) -> list[str]:
+    """Return a line for each SuperNode whose keys were taken back just now."""
+    return [f"[flowerbed: {name} may join no more]" for name in dict.fromkeys(names)]
+
+
 def _pairs(found: dict[object, object]) -> Iterator[tuple[str, str]]:
     for name, keys in found.items():
         if not (isinstance(keys, list) and all(isinstance(key, str) for key in keys)):
@@ -53,11 +59,15 @@ def main() -> None:
     parser.add_argument("--dialect", choices=["grpc", "http"], required=True)
     parser.add_argument("--address", required=True, metavar="HOST:PORT")
     parser.add_argument("--root-certificates", type=Path, metavar="FILE")
+    parser.add_argument("--dismissed", type=Path, metavar="LIST")
     parser.add_argument("list", type=Path)
     arguments = parser.parse_args()
     try:
         keys = keys_of(arguments.list.read_text(encoding="utf-8"))
+        gone = keys_of(arguments.dismissed.read_text(encoding="utf-8")) if arguments.dismissed is not None else {}
         control = inside_control.connect(arguments.dialect, arguments.address, authority=arguments.root_certificates)
+        for line in said_of_dismissed(gone[key] for key in control.dismiss(list(gone))):
+            print(line, flush=True)
         for key in control.admit_all(list(keys)):
             print(f"[flowerbed: a key of {keys[key]} was taken back once and is of no use]", flush=True)
     except (inside_control.ControlError, OSError, ValueError) as failure:

@@ -23,6 +23,7 @@ Option                      Meaning
 --ready-within SECONDS      end, to be started again, when the unit is not ready after so long
 --root-certificates FILE    the SuperLink is spoken to over TLS, and these authorities are trusted
 --register-nodes FILE       ready when the SuperLink knows these SuperNodes; told anew when the file changes
+--dismiss-nodes FILE        and lets in none with a key of this list, which need not be there
 --database FILE             the SuperLink's database, for a release that is told there
 --node-keys FILE=FOLDER     put one of a SuperNode's keys into the folder before it starts; another each time
 --end-when-changed FILE     end, to be started again, when the file's content changes (repeatable)
@@ -491,7 +492,12 @@ def _told(options: unit_options.Options, answered: Sequence[inside_ready.Conditi
     [(dialect, port)] = options.ready_request
     address = f"{inside_ready.LOOPBACK}:{port}"
     to_tell = inside_admission.ToTell(
-        dialect, address, options.root_certificates, options.database, options.register_nodes
+        dialect,
+        address,
+        options.root_certificates,
+        options.database,
+        options.register_nodes,
+        options.dismiss_nodes,
     )
     return [inside_admission.Told(to_tell, answered[0].holds)]
 

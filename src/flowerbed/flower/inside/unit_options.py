@@ -43,6 +43,7 @@ class Options(argparse.Namespace):
     ready_within: float
     root_certificates: Path | None
     register_nodes: Path | None
+    dismiss_nodes: Path | None
     database: Path | None
     node_keys: tuple[Path, Path] | None
     end_when_changed: list[Path]
@@ -77,6 +78,8 @@ def parse(words: list[str]) -> tuple[Options, list[Program], wedge.Marks | None]
         parser.error("--finish needs --taken, --replied and --lost, which tell when it has finished")
     if options.register_nodes is not None and len(options.ready_request) != 1:
         parser.error("--register-nodes needs one --ready-request, which says whom to tell")
+    if options.dismiss_nodes is not None and options.register_nodes is None:
+        parser.error("--dismiss-nodes goes together with --register-nodes")
     partition = ""
     if options.first_partition is not None:
         ordinal = re.search(r"-(\d+)$", options.hostname.partition(".")[0])
@@ -126,6 +129,7 @@ def _parser() -> _Parser:
     parser.add_argument("--ready-within", type=float, default=math.inf)
     parser.add_argument("--root-certificates", type=Path)
     parser.add_argument("--register-nodes", type=Path)
+    parser.add_argument("--dismiss-nodes", type=Path)
     parser.add_argument("--database", type=Path)
     parser.add_argument("--node-keys", type=_file_and_folder)
     parser.add_argument("--end-when-changed", type=Path, action="append", default=[])

@@ -35,6 +35,8 @@ SECRET = "secret"  # noqa: S105 - a file's name
 SUPEREXEC_SECRET = "superexec-secret"  # noqa: S105 - a file's name
 NODE_LIST = "nodes.json"
 NODE_CSV = "nodes.csv"
+DISMISSED_LIST = "revoked.json"
+"""The public keys that let nobody in any more, by the names of the SuperNodes that had them."""
 EXTERNAL_LIST = "external.json"
 """The names of those SuperNodes of the list that run elsewhere."""
 
@@ -105,7 +107,8 @@ def of_superlink(sources: TrustSources, minor: Minor, *, node_auth: bool, closed
     options += _ends_with_bundle(sources)
     if node_auth:
         brought.append(_config_map("flowerbed-nodes", names.nodes(federation), _NODES))
-        options += ["--register-nodes", f"{_NODES}/{NODE_LIST}", "--database", database]
+        options += ["--register-nodes", f"{_NODES}/{NODE_LIST}", "--dismiss-nodes", f"{_NODES}/{DISMISSED_LIST}"]
+        options += ["--database", database]
     return PodTrust(files, *_parts(brought), options=tuple(options))
 
 
@@ -163,6 +166,11 @@ def _ends_with_bundle(sources: TrustSources) -> list[str]:
 def admitted_nodes(config_map: Mapping[str, Any] | None) -> dict[str, list[str]]:
     """Return which SuperNodes may join, as the ConfigMap says: their names and public keys, in PEM."""
     return dict(json.loads(_said(config_map, NODE_LIST) or "{}"))
+
+
+def dismissed_keys(config_map: Mapping[str, Any] | None) -> list[str]:
+    """Return which public keys let nobody in any more, in PEM."""
+    return [key for kept in json.loads(_said(config_map, DISMISSED_LIST) or "{}").values() for key in kept]
 
 
 def external_nodes(config_map: Mapping[str, Any] | None) -> dict[str, list[str]]:
