@@ -307,13 +307,15 @@ def a_pod(name: str, role: str) -> Object:
         (["lab", "far 1 b"], 1, {"far-0": False, "far-1": True}),
         (["far 0 a", "far 1 b"], 0, {"far-0": True, "far-1": True}),  # they do not stand in for ours
         (["lab", "far 0 a", "far 0 b"], 1, {"far-0": True, "far-1": False}),  # one of them was killed a moment ago
+        (["gone"], 0, {"far-0": False, "far-1": False}),  # nor do those whose keys were taken back
     ],
 )
 def test_those_elsewhere_are_seen_and_never_counted_as_ours(
     online: list[str], ours: int, elsewhere: dict[str, bool]
 ) -> None:
     kept = {"far-0": ["far 0 a", "far 0 b"], "far-1": ["far 1 a", "far 1 b"], "lab-0": ["lab"]}
-    listed = {"data": {"nodes.json": json.dumps(kept), "external.json": '["far-0", "far-1"]'}}
+    gone = json.dumps({"far-2": ["gone"]})
+    listed = {"data": {"nodes.json": json.dumps(kept), "external.json": '["far-0", "far-1"]', "revoked.json": gone}}
     answers: Any = Answers(listed, online)
     observer = Observer(answers, "demo", NAMESPACE)
     observer._link = answers

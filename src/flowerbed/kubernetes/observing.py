@@ -24,7 +24,7 @@ from flowerbed.kubernetes.control import ControlLink, Place
 from flowerbed.kubernetes.living import Living, container_statuses, name
 from flowerbed.kubernetes.manifests import names
 from flowerbed.kubernetes.manifests.places import RESULTS
-from flowerbed.kubernetes.manifests.trust import external_nodes
+from flowerbed.kubernetes.manifests.trust import dismissed_keys, external_nodes
 from flowerbed.runs.readiness import Readiness
 from flowerbed.runs.tracebacks import last_traceback
 from flowerbed.topology.model import Role
@@ -131,14 +131,14 @@ class Observer:
 
     def external(self, found: Living, *, patience: float) -> dict[str, bool]:
         """Return the SuperNodes that run elsewhere, and whether the SuperLink knows each as online."""
-        expected = self._external()
+        expected = external_nodes(self._listed())
         if not expected:
             return {}
         _, keys = self._nodes_online(found, patience)
         return {name: bool(keys.intersection(kept)) for name, kept in expected.items()}
 
-    def _external(self) -> dict[str, list[str]]:
-        return external_nodes(self.cluster.get("ConfigMap", names.nodes(self.federation), self.namespace))
+    def _listed(self) -> Object | None:
+        return self.cluster.get("ConfigMap", names.nodes(self.federation), self.namespace)
 
     def _nodes_online(self, found: Living, patience: float) -> tuple[int, set[str]]:
         """Return how many SuperNodes of ours are online for the SuperLink, and the keys of those elsewhere that are."""
@@ -150,8 +150,10 @@ class Observer:
             if error.where != "unsupported":
                 return 0, set()
             return self._nodes_connected(found), set()
-        elsewhere = {key for kept in self._external().values() for key in kept}.intersection(online)
-        return sum(1 for key in online if key not in elsewhere), elsewhere
+        listed = self._listed()
+        elsewhere = {key for kept in external_nodes(listed).values() for key in kept}.intersection(online)
+        others = elsewhere.union(dismissed_keys(listed))  # the SuperLink may not have heard yet that they are out
+        return sum(1 for key in online if key not in others), elsewhere
 
     def _nodes_connected(self, found: Living) -> int:
         """Count the SuperNodes that hold a connection to the SuperLink: all that 1.22 without a database shows."""
