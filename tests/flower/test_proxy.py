@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import secrets
@@ -9,10 +10,13 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from by_hand import HOST, PATIENCE, RELEASES, environment, eventually, write_app
@@ -29,6 +33,7 @@ from flowerbed.trust import certificates, files
 from flowerbed.trust.certificates import Issued
 from flowerbed.trust.servers import LOOPBACK
 from free_ports import free_port
+from trust.someone import NAME, Someone
 
 pytestmark = [pytest.mark.flower, pytest.mark.timeout(600)]  # the first run on a machine installs Flower
 
@@ -265,6 +270,52 @@ def test_a_forwarder_adds_the_certificate_to_what_a_stock_client_says(bed: Proxi
         assert "line 2" in client.log(run)
 
 
+def test_a_forwarder_knows_a_superlink_whose_authority_stands_below_others(tmp_path: Path) -> None:
+    root = Someone("root", ca=True)
+    between = Someone("policy", root, ca=True)
+    issuing = Someone("issuing", between, ca=True)
+    for number, signer in enumerate((root, between, issuing)):
+        leaf = Someone("superlink", signer, server=True)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        above = {root: (), between: (between,), issuing: (issuing, between)}[signer]
+        (folder / "server.pem").write_bytes(b"".join([leaf.private, leaf.pem, *(one.pem for one in above)]))
+        with served(folder / "server.pem") as behind:
+            for known, status in ((root, 200), (Someone("root", ca=True), 502)):
+                (folder / "ca.crt").write_bytes(known.pem)
+                with forwarding(folder, behind, NAME, "http", leaf) as address:
+                    assert got(address) == status, (number, known is root)
+
+
+@contextmanager
+def served(pem: Path) -> Iterator[str]:
+    """Answer requests over TLS, with a certificate and those of its authorities."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+    with ThreadingHTTPServer((HOST, 0), Answers) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"{HOST}:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join(PATIENCE)
+
+
+def got(address: str) -> int:
+    connection = http.client.HTTPConnection(address, timeout=10)
+    with closing(connection):
+        connection.request("GET", "/v1/control/list-runs")
+        return connection.getresponse().status
+
+
 @contextmanager
 def forwarded(bed: Proxied, folder: Path) -> Iterator[str]:
     """Run a forwarder from a folder as `flowerbed trust export --client` writes it."""
@@ -273,10 +324,20 @@ def forwarded(bed: Proxied, folder: Path) -> Iterator[str]:
     shutil.copy(certificate, folder / "tls.crt")
     shutil.copy(key, folder / "tls.key")
     shutil.copy(bed.trusted[Trusted.AUTHORITY], folder / "ca.crt")
-    port = free_port()
-    at, control = f"{HOST}:{port}", bed.door(Api.CONTROL)
-    protocol = apis.port(bed.row, Api.CONTROL).protocol
-    made = Forwarder(at, control, "localhost", protocol, Tls("tls.crt", "tls.key", "ca.crt", "ca.crt"))
+    with forwarding(folder, bed.door(Api.CONTROL), "localhost", apis.port(bed.row, Api.CONTROL).protocol) as at:
+        yield at
+
+
+@contextmanager
+def forwarding(
+    folder: Path, control: str, name: str, protocol: Literal["grpc", "http"], shows: Someone | None = None
+) -> Iterator[str]:
+    """Run a forwarder from a folder with its files, to a SuperLink of that name; return where it listens."""
+    if shows is not None:
+        (folder / "tls.crt").write_bytes(shows.pem)
+        (folder / "tls.key").write_bytes(shows.private)
+    at = f"{HOST}:{free_port()}"
+    made = Forwarder(at, control, name, protocol, Tls("tls.crt", "tls.key", "ca.crt", "ca.crt"))
     (folder / "nginx.conf").write_text(forwarder(made, scratch=str(folder)))
     nginx = start_nginx(folder / "nginx.conf", folder / "log")
     try:

@@ -143,6 +143,7 @@ def test_an_ingress_that_ends_tls_passes_on_the_fleet_api_alone(flower: str, pat
     }
     said = {key.rpartition("/")[2]: value for key, value in item["metadata"]["annotations"].items()}
     assert (said["backend-protocol"], said["proxy-ssl-verify"], said["a"]) == (protocol, "on", "b")
+    assert said["proxy-ssl-verify-depth"] == "10"  # else it knows no certificate with two authorities below the root
     assert said["proxy-ssl-secret"] == "research/demo-superlink-tls"
     assert said["proxy-ssl-name"] == "demo-superlink"  # one of the certificate's names
 

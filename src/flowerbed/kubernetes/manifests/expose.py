@@ -15,6 +15,7 @@ from flowerbed.flower.releases import Row
 from flowerbed.kubernetes.manifests import names
 from flowerbed.kubernetes.manifests.edges import FLEET
 from flowerbed.kubernetes.manifests.identity import Identity, Object
+from flowerbed.kubernetes.manifests.nginx import MOST_BETWEEN
 from flowerbed.kubernetes.manifests.said import said
 from flowerbed.spec.expose import Expose, ExposedService, ExposedType, IngressTls
 from flowerbed.spec.finding import Finding
@@ -141,6 +142,7 @@ class _Exposed:
             f"{NGINX}/backend-protocol": "GRPCS" if apis.port(self._row, Api.FLEET).protocol == "grpc" else "HTTPS",
             f"{NGINX}/proxy-ssl-secret": secret,  # which has the authority too
             f"{NGINX}/proxy-ssl-verify": "on",
+            f"{NGINX}/proxy-ssl-verify-depth": str(MOST_BETWEEN),
             f"{NGINX}/proxy-ssl-name": names.superlink(federation),
             f"{NGINX}/proxy-ssl-server-name": "on",
             f"{NGINX}/proxy-body-size": "0",  # models are large

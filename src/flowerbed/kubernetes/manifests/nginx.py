@@ -34,6 +34,10 @@ an authority that is not only the federation's own may have given others a clien
 CLIENT_NAME = "[a-z0-9.-]+"
 """What the common name of such a certificate is made of: nothing that has a meaning in a subject."""
 
+MOST_BETWEEN = 10
+"""How many authorities may stand between a root and the SuperLink's certificate. nginx' own default is one, Flower's
+programs take as many as OpenSSL does, a hundred; an organisation often has two."""
+
 HEALTH = "/live"
 
 NAMES = {"grpc": "[A-Za-z]+", "http": "[a-z-]+"}
@@ -250,6 +254,7 @@ def _passing(protocol: str, behind: str, tls: Tls | None, *, name: str) -> Itera
     if tls and tls.authority:
         yield f"{module}_ssl_verify on;"
         yield f"{module}_ssl_trusted_certificate {tls.authority};"
+        yield f"{module}_ssl_verify_depth {MOST_BETWEEN};"
         yield f"{module}_ssl_name {name};"
         yield f"{module}_ssl_server_name on;"
 
