@@ -205,6 +205,19 @@ def test_in_a_cluster_it_is_one_pod_that_nobody_reaches(state: StateFolder) -> N
     assert deployment["metadata"]["labels"]["app.kubernetes.io/instance"] == name  # not one of the federation's
 
 
+def test_the_file_says_how_long_a_supernode_has_to_reply(state: StateFolder) -> None:
+    text = FILE.replace("external: true", "external: true\n      terminationGracePeriodSeconds: 630")
+    longer, plain = made(wanted(state, text=text)), made(wanted(state))
+    for found, grace, finish in ((longer, 630, ["--finish", "600"]), (plain, 30, [])):
+        pod = yaml.safe_load(found["kubernetes/deployment.yaml"].content)["spec"]["template"]["spec"]
+        args = pod["containers"][0]["args"]
+        at = args.index("--finish") if "--finish" in args else len(args)
+        assert (pod["terminationGracePeriodSeconds"], args[at : at + 2]) == (grace, finish)
+        assert json.loads(found["site.json"].content)["finish"] == grace - 30
+    assert b"has 600 seconds to reply" in longer["README.md"].content
+    assert b"`start --finish 600`" in plain["README.md"].content
+
+
 def test_kustomize_finds_every_file_and_the_pod_every_name(state: StateFolder) -> None:
     found = objects(state)
     files = set(made(wanted(state)))

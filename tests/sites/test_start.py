@@ -28,7 +28,7 @@ apiVersion: flowerbed.dev/v1alpha1
 kind: Federation
 metadata: {name: study}
 spec:
-  supernodes: [{name: far, external: true}]
+  supernodes: [{name: far, external: true, terminationGracePeriodSeconds: 120}]
   superlink: {expose: {fleetAddress: "127.0.0.1:1"}}
 """
 SUPERNODE = """\
@@ -147,17 +147,30 @@ def test_when_it_is_killed_the_programs_end(start: Callable[[], Started]) -> Non
     wait(lambda: not any(processes.alive(pid) for pid in pids), one)
 
 
-def test_a_supernode_at_work_is_left_time_to_reply(start: Callable[..., Started], folder: Path) -> None:
+@pytest.mark.parametrize(("words", "seconds"), [([], 90), (["--finish", "3600"], 3600)])
+def test_a_supernode_at_work_is_left_time_to_reply(
+    start: Callable[..., Started], folder: Path, words: list[str], seconds: int
+) -> None:
     works = SUPERNODE.replace("time.sleep(600)", "print('INFO : Received: train message', flush=True); time.sleep(600)")
     (folder / "programs" / "bin" / "flower-supernode").write_text(works)
-    one = start("--finish", "3600")
+    one = start(*words)
     wait(lambda: one.has_both() and one.said("supernode | INFO"), one)
     one.child.terminate()
-    wait(lambda: "[flowerbed: asked to end; what it works on has 3600 s to get to the ServerApp]" in one.log, one)
+    wait(lambda: f"[flowerbed: asked to end; what it works on has {seconds} s to get to the ServerApp]" in one.log, one)
     assert all(processes.alive(pid) for pid in one.pids())
     one.child.terminate()
     assert one.child.wait(timeout=60) == 0
     assert not any(processes.alive(pid) for pid in one.pids())
+
+
+def test_one_at_work_ends_at_once_if_it_is_given_no_time(start: Callable[..., Started], folder: Path) -> None:
+    works = SUPERNODE.replace("time.sleep(600)", "print('INFO : Received: train message', flush=True); time.sleep(600)")
+    (folder / "programs" / "bin" / "flower-supernode").write_text(works)
+    one = start("--finish", "0")
+    wait(lambda: one.has_both() and one.said("supernode | INFO"), one)
+    one.child.terminate()
+    assert one.child.wait(timeout=60) == 0
+    assert not one.said("[flowerbed: asked to end; what it works on")
 
 
 @pytest.mark.parametrize(

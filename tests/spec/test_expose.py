@@ -53,7 +53,6 @@ def exposed(text: str) -> str:
         ("supernodes: [{name: a, external: ^true}]", "spec.supernodes[0].external: nothing says where its SuperNodes reach the SuperLink (for example superlink: {expose: {fleetAddress: fl.example.org:9092}})"),
         (SHOWN + "supernodes: [{name: a, external: true, resources: ^{limits: {cpu: 1}}}]", "spec.supernodes[0].resources: is of no use in an external pool, whose SuperNodes others start"),
         (SHOWN + "supernodes: [{name: a, external: true, nodeSelector: ^{a: b}}]", "spec.supernodes[0].nodeSelector: is of no use in an external pool, whose SuperNodes others start"),
-        (SHOWN + "supernodes: [{name: a, external: true, terminationGracePeriodSeconds: ^60}]", "spec.supernodes[0].terminationGracePeriodSeconds: is of no use in an external pool, whose SuperNodes others start"),
         (SHOWN + "supernodes: [{name: a, external: true, gpus: ^{}}]", "spec.supernodes[0].gpus: is of no use in an external pool, whose SuperNodes others start"),
         (SHOWN + "security: {tls: {mode: Disabled}}\n  supernodes: [{name: a, external: ^true}]", "spec.supernodes[0].external: whoever comes from outside comes over TLS (write security: {tls: {mode: Auto}})"),
         (SHOWN + "security: {nodeAuth: false}\n  supernodes: [{name: a, external: ^true}]", "spec.supernodes[0].external: without nodeAuth anybody could join from outside (leave nodeAuth out)"),

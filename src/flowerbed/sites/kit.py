@@ -48,7 +48,7 @@ from flowerbed.kubernetes.manifests import programs
 from flowerbed.sites import manifests
 from flowerbed.spec.app import AppManifest
 from flowerbed.spec.expose import Expose
-from flowerbed.spec.model import Federation
+from flowerbed.spec.model import Federation, SuperNodePool
 from flowerbed.topology.build import external_unit
 from flowerbed.topology.model import SUPERLINK, Component
 from flowerbed.trust import keys
@@ -129,6 +129,11 @@ class Wanted:
         return found
 
     @property
+    def pool(self) -> SuperNodePool:
+        """The SuperNode's pool."""
+        return next(pool for pool in self.federation.spec.supernodes if self.node in pool.nodes)
+
+    @property
     def components(self) -> tuple[Component, Component]:
         """The SuperNode and its SuperExec."""
         contract, minor = self.row.contract, self.row.minor
@@ -174,6 +179,7 @@ def files(wanted: Wanted, *, now: datetime, random: Random) -> dict[str, File]:
         wanted.row,
         wanted.name,
         wanted.components,
+        wanted.pool,
         secrets={path.rpartition("/")[2]: path for path in secrets},
         trusted={what: path.rpartition("/")[2] for what, path in _KIT_FILES.items()},
         programs={
@@ -204,6 +210,7 @@ def site(wanted: Wanted) -> dict[str, object]:
         "node": wanted.node,
         "flower": str(wanted.row.release),
         "dials": wanted.expose.fleet_address,
+        "finish": wanted.pool.finish,
         "unit": [
             *("--taken", marks.taken, "--replied", marks.replied, "--lost", marks.lost),
             *("--refused", NOT_LET_IN),
@@ -258,9 +265,16 @@ def _readme(wanted: Wanted, in_cluster: Mapping[str, str]) -> str:
         "RELEASE": str(wanted.row.release),
         "PYTHON": python,
         "ADDRESS": wanted.expose.fleet_address,
+        "FINISH": _finish(wanted.pool.finish),
     }.items():
         whole = whole.replace(f"@{word}@", meaning)
     return whole
+
+
+def _finish(seconds: int) -> str:
+    if seconds:
+        return f"its SuperNode has {seconds} seconds to reply to what it works on, or `start --finish SECONDS`"
+    return "a run may lack what it was working on. With `start --finish 600` its SuperNode has ten minutes to reply"
 
 
 def requirements(manifest: AppManifest | None) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from flowerbed.kubernetes.manifests.pod import Program, UnitPod
 from flowerbed.kubernetes.manifests.trust import FOLDER, PodTrust
 from flowerbed.kubernetes.yaml_text import dump
 from flowerbed.spec.kubernetes import Resources
-from flowerbed.spec.model import Federation
+from flowerbed.spec.model import Federation, SuperNodePool
 from flowerbed.topology.model import SUPERLINK, Component, Role
 
 KUSTOMIZATION = "kustomization.yaml"
@@ -28,6 +28,7 @@ def files(
     row: Row,
     name: str,
     components: tuple[Component, Component],
+    pool: SuperNodePool,
     *,
     secrets: Mapping[str, str],
     trusted: Mapping[Trusted, str],
@@ -45,6 +46,8 @@ def files(
         How the objects are called.
     components : tuple of Component
         The SuperNode and its SuperExec.
+    pool : SuperNodePool
+        The SuperNode's.
     secrets, programs : dict of str to str
         The keys of the Secret and of the ConfigMap, and the kit's files that they hold.
     trusted : dict of Trusted to str
@@ -52,7 +55,7 @@ def files(
     """
     if federation.spec.app.image is None:
         return {}
-    site = _Site(federation, row, name, components, trusted)
+    site = _Site(federation, row, name, components, pool, trusted)
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
@@ -75,11 +78,13 @@ class _Site:
         row: Row,
         name: str,
         components: tuple[Component, Component],
+        pool: SuperNodePool,
         trusted: Mapping[Trusted, str],
     ) -> None:
         self._federation = federation
         self._row = row
         self._components = components
+        self._pool = pool
         self._trusted = trusted
         # Not the federation's own name: these are not among its objects, also where both are in one namespace.
         self.identity = Identity(name, None, str(row.release), dict(federation.metadata.labels))
@@ -116,14 +121,18 @@ class _Site:
 
     def _pod(self) -> UnitPod:
         app = self._federation.spec.app
-        marks = self._row.contract.work_marks
+        marks, finish = self._row.contract.work_marks, self._pool.finish
         supernode, superexec = self._components
         return UnitPod(
             role=Role.SUPERNODE,
             container="supernode",
             image=app.image or "",
             programs=(self._program("supernode", supernode), self._program("superexec", superexec)),
-            options=("--taken", marks.taken, "--replied", marks.replied, "--lost", marks.lost),
+            options=(
+                *("--taken", marks.taken, "--replied", marks.replied, "--lost", marks.lost),
+                *(("--finish", str(finish)) if finish else ()),
+            ),
+            grace=self._pool.grace,
             resources=resources.resources(Resources(), resources.SUPERNODE),
             app=app.model_copy(update={"image_pull_secrets": ()}),  # those of another namespace
             trust=self._trust(),

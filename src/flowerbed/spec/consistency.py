@@ -46,7 +46,6 @@ _DEFAULT_CERTIFICATE = 90 * 86400
 _HERE_ONLY = (
     *("nodeSelector", "tolerations", "affinity", "runtimeClassName", "priorityClassName"),
     *("envFrom", "volumes", "resources", "gpus", "egress", "topologySpreadConstraints"),
-    "terminationGracePeriodSeconds",
 )
 """Fields of a pool that say something of Pods of ours."""
 

@@ -141,8 +141,8 @@ class SuperNodePool(Placement):
     """GPUs for each Pod; Kubernetes only."""
 
     termination_grace_period_seconds: GraceSeconds | None = None
-    """How long a Pod that is asked to end may take; Kubernetes only. All but the last 30 seconds are for the reply to
-    what it works on. Default: 30."""
+    """How long a Pod that is asked to end may take; on Kubernetes, and in kits. All but the last 30 seconds are for the
+    reply to what it works on. Default: 30."""
 
     egress: Annotated[tuple[Egress, ...], Field(strict=False)] = ()
     """What the pool's programs may reach beside the SuperLink, where NetworkPolicies are enforced; Kubernetes only."""
@@ -155,6 +155,11 @@ class SuperNodePool(Placement):
         """How long a Pod may take to end, in seconds."""
         given = self.termination_grace_period_seconds
         return SHORTEST_GRACE if given is None else given
+
+    @property
+    def finish(self) -> int:
+        """How much of that is for the reply to what a SuperNode works on, in seconds."""
+        return self.grace - SHORTEST_GRACE
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -5,8 +5,9 @@ into ``work/`` beside them. It needs a Python with the Flower release that the k
 one whose ``flower-supernode`` is on PATH.
 
 SuperNode and SuperExec are one unit (`unit`): they end together, and are started again after a pause that doubles up to
-a minute, each time with the next of the SuperNode's keys. SIGTERM and SIGINT end both, and this with the status 0; with
-``--finish SECONDS`` once the SuperNode has replied to what it works on, or that time is over, or it is asked again.
+a minute, each time with the next of the SuperNode's keys. SIGTERM and SIGINT end both, and this with the status 0:
+once the SuperNode has replied to what it works on, if the kit or ``--finish SECONDS`` gives it time for that, or that
+time is over, or it is asked again.
 
 Standard library only. Linux only, as the unit is.
 """
@@ -47,7 +48,7 @@ Site = dict[str, Any]
 def main() -> int:
     """Run the kit beside this file until told to end."""
     kit = Path(__file__).resolve().parent
-    finish = _parser().parse_args().finish
+    asked = _parser().parse_args()
     site: Site = json.loads((kit / "site.json").read_text(encoding="utf-8"))
     if site["format"] != FORMAT:
         return _refuse("the kit and its start do not belong together")
@@ -65,14 +66,15 @@ def main() -> int:
     except OSError:
         return _refuse(f"another start runs in {kit}")
     say(f"SuperNode {site['node']} of {site['federation']}, Flower {site['flower']}, dials {site['dials']}")
+    finish = float(site["finish"]) if asked.finish is None else asked.finish
     return _Keeping(site, kit, work, finish).run()
 
 
 def _parser() -> argparse.ArgumentParser:
     about = "Starts this kit's SuperNode, and starts it again whenever it ends."
     parser = argparse.ArgumentParser(prog="start", description=about, allow_abbrev=False)
-    says = "how long it may take to reply to what it works on, if anything, once it is asked to end (0)"
-    parser.add_argument("--finish", type=_seconds, default=0.0, metavar="SECONDS", help=says)
+    says = "how long it may take to reply to what it works on, if anything, once it is asked to end (as the kit says)"
+    parser.add_argument("--finish", type=_seconds, metavar="SECONDS", help=says)
     return parser
 
 

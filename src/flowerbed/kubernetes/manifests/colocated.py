@@ -21,7 +21,6 @@ from flowerbed.kubernetes.manifests.pod import Program, UnitPod
 from flowerbed.kubernetes.manifests.trust import PodTrust
 from flowerbed.kubernetes.manifests.trust_sources import trust_sources
 from flowerbed.kubernetes.manifests.volumes import claim
-from flowerbed.spec.kubernetes_values import SHORTEST_GRACE
 from flowerbed.spec.model import Federation, SuperNodePool
 from flowerbed.topology.build import pools, protection, server_units
 from flowerbed.topology.model import SUPERLINK, Component, Pool, Role
@@ -218,7 +217,7 @@ class _Colocated:
             ),
             options=(
                 *("--first-partition", str(pool.first_partition), *_marks(self._row.contract)),
-                *_finish(spec.grace),
+                *(("--finish", str(spec.finish)) if spec.finish else ()),
             ),
             grace=spec.grace,
             resources=resources.resources(with_gpus(spec.resources, spec.gpus), resources.SUPERNODE),
@@ -258,8 +257,3 @@ def _program(name: str, component: Component, peers: dict[str, tuple[str, dict[s
 def _marks(contract: ReleaseContract) -> list[str]:
     marks = contract.work_marks
     return ["--taken", marks.taken, "--replied", marks.replied, "--lost", marks.lost]
-
-
-def _finish(grace: int) -> list[str]:
-    """Return what of a Pod's time to end is for the reply to what its SuperNode works on."""
-    return ["--finish", str(grace - SHORTEST_GRACE)] if grace > SHORTEST_GRACE else []
