@@ -17,7 +17,7 @@ from flowerbed.kubernetes import trusting
 from flowerbed.kubernetes.manifests.identity import Identity
 from flowerbed.kubernetes.manifests.objects import objects
 from flowerbed.kubernetes.manifests.run_job import run_job
-from flowerbed.kubernetes.manifests.trust import DISMISSED_LIST, NODE_CSV, admitted_nodes, dismissed_keys
+from flowerbed.kubernetes.manifests.trust import NODE_CSV, admitted_nodes, dismissed_nodes
 from flowerbed.spec.model import Federation
 from flowerbed.trust import certificates, keys
 from kubernetes.federations import SMALL, Object, container, federation, named, workloads
@@ -39,8 +39,10 @@ class Namespace:
     def secret(self, name: str) -> Object | None:
         return self.there.get(f"Secret/{name}")
 
-    def trusts(self, now: datetime = NOW, *, renew: bool = False) -> trusting.Trusts:
-        return trusting.wanted(self.federation, self.identity, self.secret, now=now, random=os.urandom, renew=renew)
+    def trusts(self, now: datetime = NOW, *, renew: bool = False, take_back: bool = False) -> trusting.Trusts:
+        return trusting.wanted(
+            self.federation, self.identity, self.secret, now=now, random=os.urandom, renew=renew, take_back=take_back
+        )
 
     def apply(self, trusts: trusting.Trusts) -> set[str]:
         """Apply them and return what has changed."""
@@ -50,7 +52,7 @@ class Namespace:
         return changed
 
     def up(self, now: datetime = NOW, *, renew: bool = False) -> set[str]:
-        return self.apply(self.trusts(now, renew=renew))
+        return self.apply(self.trusts(now, renew=renew, take_back=True))
 
     def data(self, name: str) -> dict[str, bytes]:
         return {key: base64.b64decode(value) for key, value in self.there[f"Secret/{name}"]["data"].items()}
@@ -225,7 +227,7 @@ def test_a_revoked_supernode_is_on_no_list_until_it_is_let_in_with_other_keys() 
     assert namespace.up() == set()  # it stays so
     listed = namespace.there["ConfigMap/demo-nodes"]
     assert set(admitted_nodes(listed)) == {"site-0"}
-    assert dismissed_keys(listed) == whole.public_keys("site-1")
+    assert dismissed(listed) == whole.public_keys("site-1")
     assert namespace.trusts().revoked == {"site-1": whole.public_keys("site-1")}
 
     namespace.apply(trusting.again(namespace.trusts(), "site-1", random=os.urandom))
@@ -235,9 +237,13 @@ def test_a_revoked_supernode_is_on_no_list_until_it_is_let_in_with_other_keys() 
     assert after.public_keys("site-0") == whole.public_keys("site-0")
     listed = namespace.there["ConfigMap/demo-nodes"]
     assert admitted_nodes(listed) == {node: after.public_keys(node) for node in ("site-0", "site-1")}
-    assert dismissed_keys(listed) == whole.public_keys("site-1")
-    assert json.loads(listed["data"][DISMISSED_LIST]).keys() == {"site-1"}
+    assert dismissed(listed) == whole.public_keys("site-1")
+    assert dismissed_nodes(listed).keys() == {"site-1"}
     assert namespace.up() == set()
+
+
+def dismissed(listed: Object) -> list[str]:
+    return [key for kept in dismissed_nodes(listed).values() for key in kept]
 
 
 FAR = SMALL.replace("supernodes:", "superlink: {expose: {fleetAddress: fl.example.org:443}}\n  supernodes:").replace(
@@ -261,7 +267,7 @@ def test_who_ran_elsewhere_and_does_so_no_more_gets_in_with_its_keys_no_more(
     namespace.up()
     before = {node: namespace.trusts().public_keys(node) for node in ("site-0", "site-1")}
     namespace.federation = federation(after)
-    half = namespace.trusts()
+    half = namespace.trusts(take_back=True)
     for killed in range(len(trusting.objects(half, ROW, namespace.identity))):  # `up`, after so many objects
         cut = Namespace(after)
         cut.there = dict(namespace.there)
@@ -271,10 +277,26 @@ def test_who_ran_elsewhere_and_does_so_no_more_gets_in_with_its_keys_no_more(
         assert cut.up() == set()
         listed = cut.there["ConfigMap/demo-nodes"]
         admitted = [key for kept in admitted_nodes(listed).values() for key in kept]
-        assert set(dismissed_keys(listed)) == {key for node in gone for key in before[node]}
-        assert not set(dismissed_keys(listed)) & set(admitted)
+        assert set(dismissed(listed)) == {key for node in gone for key in before[node]}
+        assert not set(dismissed(listed)) & set(admitted)
         assert {key for node in stays for key in before[node]} <= set(admitted)
         assert len(admitted) == cut.federation.spec.supernodes[0].replicas * keys.SPARE_KEYS
+
+
+def test_only_up_takes_keys_back() -> None:
+    """Somebody with an older file may renew a certificate, and no site is out for good."""
+    namespace = Namespace(FAR)
+    namespace.up()
+    namespace.federation = federation(SMALL)
+    namespace.apply(namespace.trusts(renew=True))
+    assert "ConfigMap/demo-nodes" in namespace.there
+    assert dismissed(namespace.there["ConfigMap/demo-nodes"]) == []
+    namespace.federation = federation(FAR)
+    assert "ConfigMap/demo-nodes" in namespace.up()
+    assert namespace.trusts().revoked == {}
+    namespace.federation = federation(SMALL)
+    namespace.up()
+    assert set(namespace.trusts().revoked) == {trusting.former("site-0"), trusting.former("site-1")}
 
 
 def test_1_22_gets_a_list_as_it_reads_it() -> None:

@@ -165,7 +165,9 @@ def make(
     identity = Identity.of(found.federation, row, None)
     there = TrustFiles(output)
     now = datetime.now(UTC)
-    trusts = on_kubernetes.wanted(found.federation, identity, there.find, now=now, random=secrets.token_bytes)
+    trusts = on_kubernetes.wanted(
+        found.federation, identity, there.find, now=now, random=secrets.token_bytes, take_back=True
+    )
     changed = there.write(on_kubernetes.objects(trusts, row, identity))
     for path in changed:
         out.data("file", {"path": str(path)})

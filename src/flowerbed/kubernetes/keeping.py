@@ -19,7 +19,7 @@ from flowerbed.kubernetes.foreign_trust import Foreign
 from flowerbed.kubernetes.living import Living, is_ready, metadata, name
 from flowerbed.kubernetes.manifests import certificate, names, proxy
 from flowerbed.kubernetes.manifests.identity import Identity, Object
-from flowerbed.kubernetes.manifests.trust import admitted_nodes, dismissed_keys
+from flowerbed.kubernetes.manifests.trust import admitted_nodes, dismissed_nodes
 from flowerbed.kubernetes.manifests.trust_sources import BUNDLE, CERTIFICATE, KEY, TrustSources, trust_sources
 from flowerbed.kubernetes.observing import Observer
 from flowerbed.kubernetes.trusting import Trusts
@@ -47,12 +47,12 @@ class News:
     ----------
     admitted : dict of str to (list of str)
         SuperNodes that may join, and their public keys, in PEM.
-    dismissed : list of str
-        Public keys that let nobody in any more.
+    dismissed : dict of str to (list of str)
+        Those that may join no more, or not by these keys.
     """
 
     admitted: Mapping[str, list[str]]
-    dismissed: list[str] = field(default_factory=list)
+    dismissed: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Keeper:
                 where="spec.security.tls.mode",
                 hint="Have it installed, or write tls: {mode: Auto}, and Flowerbed makes a certificate itself.",
             )
-        trusts = self._trusts()
+        trusts = self._trusts(take_back=True)
         counts = self._revoked(trusts)
         wanted = trusting.with_versions(wanted, trusting.versions(trusts), living, self.goes_on)
         namespaces = [item for item in wanted if item["kind"] == "Namespace"]
@@ -323,7 +323,7 @@ class Keeper:
             return
         try:
             if news.dismissed:
-                self.observer.link.ask("dismiss", keys=news.dismissed)
+                self.observer.link.ask("dismiss", keys=[key for kept in news.dismissed.values() for key in kept])
             if news.admitted:
                 self.observer.link.ask("admit-all", keys=[key for kept in news.admitted.values() for key in kept])
         except ControlError:  # its unit tells it
@@ -334,10 +334,10 @@ class Keeper:
         list_name = names.nodes(self._identity.federation)
         now = next((item for item in wanted if item["kind"] == "ConfigMap" and name(item) == list_name), None)
         there = self._cluster.get("ConfigMap", list_name, self.observer.namespace) if now else None
-        before, gone = admitted_nodes(there), set(dismissed_keys(there))
+        before, out = admitted_nodes(there), dismissed_nodes(there)
         return News(
             {node: kept for node, kept in admitted_nodes(now).items() if before.get(node) != kept},
-            [key for key in dismissed_keys(now) if key not in gone],
+            {node: kept for node, kept in dismissed_nodes(now).items() if out.get(node) != kept},
         )
 
     # The rest is how.
@@ -371,13 +371,16 @@ class Keeper:
     def _find(self, secret: str) -> Object | None:
         return self._cluster.get("Secret", secret, self.observer.namespace)
 
-    def _trusts(self, *, renew: bool = False, authority: bool = False, secret: bool = False) -> Trusts:
+    def _trusts(
+        self, *, take_back: bool = False, renew: bool = False, authority: bool = False, secret: bool = False
+    ) -> Trusts:
         return trusting.wanted(
             self.federation,
             self._identity,
             self._find,
             now=datetime.now(UTC),
             random=secrets.token_bytes,
+            take_back=take_back,
             renew=renew,
             new_authority=authority,
             new_secret=secret,

@@ -24,7 +24,7 @@ from flowerbed.kubernetes.control import ControlLink, Place
 from flowerbed.kubernetes.living import Living, container_statuses, name
 from flowerbed.kubernetes.manifests import names
 from flowerbed.kubernetes.manifests.places import RESULTS
-from flowerbed.kubernetes.manifests.trust import dismissed_keys, external_nodes
+from flowerbed.kubernetes.manifests.trust import dismissed_nodes, external_nodes
 from flowerbed.runs.readiness import Readiness
 from flowerbed.runs.tracebacks import last_traceback
 from flowerbed.topology.model import Role
@@ -152,8 +152,8 @@ class Observer:
             return self._nodes_connected(found), set()
         listed = self._listed()
         elsewhere = {key for kept in external_nodes(listed).values() for key in kept}.intersection(online)
-        others = elsewhere.union(dismissed_keys(listed))  # the SuperLink may not have heard yet that they are out
-        return sum(1 for key in online if key not in others), elsewhere
+        out = {key for kept in dismissed_nodes(listed).values() for key in kept}  # the SuperLink may not know it yet
+        return sum(1 for key in online if key not in elsewhere | out), elsewhere
 
     def _nodes_connected(self, found: Living) -> int:
         """Count the SuperNodes that hold a connection to the SuperLink: all that 1.22 without a database shows."""

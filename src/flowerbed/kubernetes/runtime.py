@@ -150,6 +150,8 @@ class KubernetesRuntime:
         if keeper is not None:
             keeper.await_certificate(lambda subject, message: watch(_event(subject, message)), interrupted)
         if keeper is not None and before.exists:
+            for node in news.dismissed:
+                watch(_event(node, "ran elsewhere, by an earlier file: its keys are taken back"))
             keeper.tell(before, news)
             if f"Secret {names.superlink_tls(self.federation)}" in touched:
                 keeper.start_superlink_again(lambda subject, message: watch(_event(subject, message)))

@@ -84,6 +84,8 @@ class Trusts:
         of SuperNodes that have others now, or are gone.
     external : tuple of str
         SuperNodes that run elsewhere.
+    given : dict of str to (list of str)
+        Public keys of SuperNodes that ran elsewhere, by an earlier file, and were not taken back.
     """
 
     authority: Issued
@@ -97,6 +99,7 @@ class Trusts:
     pools: Mapping[str, Mapping[str, str]]
     revoked: Mapping[str, list[str]]
     external: tuple[str, ...] = ()
+    given: Mapping[str, list[str]] = field(default_factory=dict)
 
     @property
     def bundle(self) -> bytes:
@@ -138,6 +141,7 @@ def wanted(
     *,
     now: datetime,
     random: Random,
+    take_back: bool = False,
     renew: bool = False,
     new_authority: bool = False,
     new_secret: bool = False,
@@ -156,6 +160,8 @@ def wanted(
         The time, in UTC.
     random : callable
         Gives random bytes.
+    take_back : bool
+        Let nobody in any more with the keys of a SuperNode that ran elsewhere, by an earlier file, and does so no more.
     renew : bool
         Make another certificate for the SuperLink, and for the Jobs of runs, also if the one that is there is good.
     new_authority : bool
@@ -186,10 +192,11 @@ def wanted(
     superexec = secret(names.superexec(name), SECRET)
     of_supernodes = secret(names.supernode_secret(name), SUPEREXEC_SECRET)
     pools, external = {}, federation.spec.external_nodes
-    revoked = found.revoked
-    for node, kept in found.external.items():
-        if node not in external:  # whoever was given its keys must not get in with them
+    revoked, given = found.revoked, {node: kept for node, kept in found.external.items() if node not in external}
+    if take_back:
+        for node, kept in given.items():
             revoked = _with_former(revoked, node, kept)
+        given = {}
     if protection(federation).node_auth:
         for pool in federation.spec.supernodes:
             pools[pool.name] = _keys(find, name, pool, revoked, random)
@@ -205,6 +212,7 @@ def wanted(
         pools=pools,
         revoked=revoked,
         external=external,
+        given=given,
     )
 
 
@@ -214,8 +222,12 @@ def objects(trusts: Trusts, row: Row, identity: Identity) -> list[Object]:
     revoked = json.dumps(dict(sorted(trusts.revoked.items()))).encode()
     admitted = trusts.admitted
     elsewhere = {node: admitted[node] for node in trusts.external if node in admitted}
-    given = json.dumps(elsewhere).encode() if elsewhere else b""
-    other = {BEFORE: trusts.before, HANDOVER: trusts.handover, EXTERNAL: given}
+    held = {**trusts.given, **elsewhere}
+    other = {
+        BEFORE: trusts.before,
+        HANDOVER: trusts.handover,
+        EXTERNAL: json.dumps(held).encode() if held else b"",
+    }
     own = {**_pair(trusts.authority), REVOKED: revoked, **{key: value for key, value in other.items() if value}}
     made = [
         _secret(identity, names.authority(name), own, TLS_TYPE),

@@ -168,9 +168,9 @@ def admitted_nodes(config_map: Mapping[str, Any] | None) -> dict[str, list[str]]
     return dict(json.loads(_said(config_map, NODE_LIST) or "{}"))
 
 
-def dismissed_keys(config_map: Mapping[str, Any] | None) -> list[str]:
-    """Return which public keys let nobody in any more, in PEM."""
-    return [key for kept in json.loads(_said(config_map, DISMISSED_LIST) or "{}").values() for key in kept]
+def dismissed_nodes(config_map: Mapping[str, Any] | None) -> dict[str, list[str]]:
+    """Return which public keys let nobody in any more, by the names of the SuperNodes that had them, in PEM."""
+    return dict(json.loads(_said(config_map, DISMISSED_LIST) or "{}"))
 
 
 def external_nodes(config_map: Mapping[str, Any] | None) -> dict[str, list[str]]:
