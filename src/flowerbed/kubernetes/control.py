@@ -26,6 +26,9 @@ from flowerbed.kubernetes.exec_stream import ExecStream
 
 RETRY_SECONDS = 1.0
 
+UNAVAILABLE = "unavailable"
+"""What a `ControlError` says in place of where it was, if a SuperLink, or the way to it, does not answer."""
+
 BOOTSTRAP = """
 import json, sys, types
 got = json.loads(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())))
@@ -93,7 +96,7 @@ class ControlLink:
         Raises
         ------
         ControlError
-            With the client's code as `where` if it refuses, ``unavailable`` after `timeout` seconds.
+            With the client's code as `where` if it refuses, `UNAVAILABLE` after `timeout` seconds.
         """
         deadline = time.monotonic() + timeout
         stream = self._connected(deadline)
@@ -105,7 +108,7 @@ class ControlLink:
             self._send(stream, {"id": number, "op": op, **arguments})
             answer = answers.get(timeout=max(0.1, deadline - time.monotonic()))
         except queue.Empty:
-            raise ControlError(f"no answer to {op!r} within {timeout:g} s", where="unavailable") from None
+            raise ControlError(f"no answer to {op!r} within {timeout:g} s", where=UNAVAILABLE) from None
         finally:
             self._answers.pop(number, None)
         if not answer["ok"]:
@@ -117,7 +120,7 @@ class ControlLink:
         try:
             stream.write(json.dumps(request).encode() + b"\n")
         except Exception as error:  # in many ways; the thread that reads finds out by itself, and connects again
-            raise ControlError(f"the connection broke off: {error!r}", where="unavailable") from error
+            raise ControlError(f"the connection broke off: {error!r}", where=UNAVAILABLE) from error
 
     def follow(self, run: str, on_event: Callable[[dict[str, Any]], None], after: Callable[[], float]) -> None:
         """Have a run's log sent to `on_event`, over reconnections too, from `after` on.
@@ -145,7 +148,7 @@ class ControlLink:
                 left = deadline - time.monotonic()
                 if left <= 0 or self._closing.is_set():
                     why = self.trouble or "the SuperLink's Pod is not there"
-                    raise ControlError(f"the SuperLink does not answer: {why}", where="unavailable")
+                    raise ControlError(f"the SuperLink does not answer: {why}", where=UNAVAILABLE)
                 self._changed.wait(min(left, 1.0))
             return self._stream
 

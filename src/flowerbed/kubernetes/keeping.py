@@ -15,6 +15,7 @@ from flowerbed.flower.releases import Row
 from flowerbed.kubernetes import foreign_trust, issuing, labels, trusting
 from flowerbed.kubernetes.applying import Applier
 from flowerbed.kubernetes.cluster import Cluster
+from flowerbed.kubernetes.control import UNAVAILABLE
 from flowerbed.kubernetes.foreign_trust import Foreign
 from flowerbed.kubernetes.living import Living, is_ready, metadata, name
 from flowerbed.kubernetes.manifests import certificate, names, proxy
@@ -299,8 +300,13 @@ class Keeper:
         changed = trusting.without(trusts, node) if node not in trusts.revoked else trusts
         self._apply(changed, say)
         living = self.observer.look()
-        if living.superlink() is not None:
-            self.observer.link.ask("dismiss", keys=gone)
+        try:
+            if living.superlink() is not None:
+                self.observer.link.ask("dismiss", keys=gone)
+        except ControlError as error:
+            if error.where != UNAVAILABLE:
+                raise
+            say("superlink", f"does not answer; its Pod tells it that {node} may join no more once it does")
         self._annotate(living, changed)
         self._end_pod(node, living)
 
