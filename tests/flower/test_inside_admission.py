@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from by_hand import RELEASES, eventually
-from trusted import EVERYTHING, client_of, files_of, public_key, trust_folder
+from trusted import EVERYTHING, client_of, files_of, protected, public_key, trust_folder
 from units import FederationInUnits
 
 from flowerbed.flower.values import Trusted
@@ -48,3 +49,20 @@ def test_a_superlink_hears_who_may_join_no_more_also_when_it_was_away(release: s
         assert ("[flowerbed: far-1 may join no more]" in unit.lines) == remembers
         assert "far-0 may" not in unit.text  # it was told of that before
         assert client.ask("dismiss", keys=[near, far, away]) == {"dismissed": [near]}
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_two_who_take_back_the_same_keys_are_both_content(release: str, tmp_path: Path) -> None:
+    """A command and the SuperLink's unit may do so at the same moment."""
+    gone = [a_key() for _ in range(20)]
+    with protected(release, tmp_path / "bed") as federation:
+        federation.superlink()
+        with closing(client_of(federation)) as one, closing(client_of(federation)) as other:
+            one.ask("runs")
+            other.ask("runs")
+            one.ask("admit-all", keys=gone)
+            with ThreadPoolExecutor() as both:
+                found = list(both.map(lambda client: client.ask("dismiss", keys=gone)["dismissed"], (one, other)))
+            assert {key for kept in found for key in kept} == set(gone)
+            assert one.ask("nodes") == []
+            assert one.ask("dismiss", keys=gone) == {"dismissed": []}

@@ -187,7 +187,11 @@ class Control:
         known = {node["key"]: node["id"] for node in self.nodes()}
         found = [key for key in keys if key in known]
         for key in found:
-            self._unregister(known[key])
+            try:
+                self._unregister(known[key])
+            except ControlError:
+                if any(node["key"] == key for node in self.nodes()):  # else somebody else was faster
+                    raise
         return found
 
     def free(self) -> int:
