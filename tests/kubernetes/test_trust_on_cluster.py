@@ -110,6 +110,20 @@ def test_certificates_rotate_in_a_run_and_a_revoked_supernode_is_out_until_it_is
     assert (again["verdict"], again["rounds"][0]["exchanges"][0]["results"]) == ("succeeded", 2)
 
 
+def test_a_key_that_is_taken_back_while_the_superlink_is_away_is_out_when_it_is_back(cluster_bed: Make) -> None:
+    bed = cluster_bed("slow")
+    bed.write("1.42.0")
+    assert bed("up").status == 0
+    bed.kubectl("scale", "statefulset/test-superlink", "--replicas=0")
+    bed.kubectl("wait", "--for=delete", "pod/test-superlink-0", "--timeout=120s")
+    assert bed("node", "revoke", "site-1").status == 0
+
+    bed.kubectl("scale", "statefulset/test-superlink", "--replicas=1")
+    bed.kubectl("rollout", "status", "statefulset/test-superlink", "--timeout=180s")
+    assert "[flowerbed: site-1 may join no more]" in bed.kubectl("logs", "test-superlink-0", "--container=superlink")
+    bed.wait(lambda: nodes(bed) == {"site-0": "online", "site-1": "revoked"}, "the return of the other")
+
+
 def nodes(bed: ClusterBed) -> dict[str, str]:
     return {line["name"]: line["state"] for line in bed("node", "list").lines if line.get("name")}
 
