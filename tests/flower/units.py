@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,7 @@ from by_hand import HOST, PATIENCE, Federation, environment, eventually
 
 from flowerbed import processes
 from flowerbed.flower import inside
-from flowerbed.flower.contract import UNPROTECTED, Program, Protection
-from flowerbed.flower.values import Trusted
+from flowerbed.flower.contract import Program
 from free_ports import free_port
 
 HERE = Path(inside.__file__).parent
@@ -161,15 +161,10 @@ class RunningUnit:
 class FederationInUnits(Federation):
     """A federation as in Pods: each unit run by our init, from a mounted folder, with the environment's own Python."""
 
-    def __init__(
-        self,
-        release: str,
-        folder: Path,
-        protection: Protection = UNPROTECTED,
-        trusted: dict[Trusted, Path] | None = None,
-    ) -> None:
-        super().__init__(release, folder, protection, trusted)
-        self.mounted = mount(folder / "flowerbed")
+    @cached_property
+    def mounted(self) -> Path:
+        """Our programs, as in Pods."""
+        return mount(self.folder / "flowerbed")
 
     def superlink_unit(self, *more: str) -> RunningUnit:
         """Start the SuperLink, with more options if there are any."""

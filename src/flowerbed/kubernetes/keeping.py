@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from flowerbed.errors import ControlError, FederationFailed, TrustError, UsageError
@@ -329,9 +330,9 @@ class Keeper:
             return
         try:
             if news.dismissed:
-                self.observer.link.ask("dismiss", keys=[key for kept in news.dismissed.values() for key in kept])
+                self.observer.link.ask("dismiss", keys=list(chain.from_iterable(news.dismissed.values())))
             if news.admitted:
-                self.observer.link.ask("admit-all", keys=[key for kept in news.admitted.values() for key in kept])
+                self.observer.link.ask("admit-all", keys=list(chain.from_iterable(news.admitted.values())))
         except ControlError:  # its unit tells it
             return
 
@@ -340,11 +341,12 @@ class Keeper:
         list_name = names.nodes(self._identity.federation)
         now = next((item for item in wanted if item["kind"] == "ConfigMap" and name(item) == list_name), None)
         there = self._cluster.get("ConfigMap", list_name, self.observer.namespace) if now else None
-        before, out = admitted_nodes(there), dismissed_nodes(there)
-        return News(
-            {node: kept for node, kept in admitted_nodes(now).items() if before.get(node) != kept},
-            {node: kept for node, kept in dismissed_nodes(now).items() if out.get(node) != kept},
-        )
+
+        def new(listed: Callable[[Object | None], dict[str, list[str]]]) -> dict[str, list[str]]:
+            before = listed(there)
+            return {node: kept for node, kept in listed(now).items() if before.get(node) != kept}
+
+        return News(new(admitted_nodes), new(dismissed_nodes))
 
     # The rest is how.
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from flowerbed.errors import ClusterRefused, ControlError
@@ -151,9 +152,9 @@ class Observer:
                 return 0, set()
             return self._nodes_connected(found), set()
         listed = self._listed()
-        elsewhere = {key for kept in external_nodes(listed).values() for key in kept}.intersection(online)
-        out = {key for kept in dismissed_nodes(listed).values() for key in kept}  # the SuperLink may not know it yet
-        return sum(1 for key in online if key not in elsewhere | out), elsewhere
+        elsewhere = set(chain.from_iterable(external_nodes(listed).values())).intersection(online)
+        others = elsewhere.union(*dismissed_nodes(listed).values())  # the SuperLink may not know yet that they are out
+        return sum(1 for key in online if key not in others), elsewhere
 
     def _nodes_connected(self, found: Living) -> int:
         """Count the SuperNodes that hold a connection to the SuperLink: all that 1.22 without a database shows."""

@@ -493,8 +493,8 @@ def _keys(
 
     def good(text: str, node: str) -> bool:
         public = [line for _, line in node_keys.parse(text)]
-        gone = revoked.get(former(node), ())
-        return bool(public) and not any(_registered(line, node) in gone for line in public)
+        gone = revoked.get(former(node))  # seldom any, and each key takes a moment to bring into that form
+        return bool(public) and not (gone and any(_registered(line, node) in gone for line in public))
 
     for ordinal in range(pool.replicas):
         node = f"{pool.name}-{ordinal}"

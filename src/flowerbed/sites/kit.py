@@ -45,6 +45,7 @@ from flowerbed.flower.values import (
     Value,
 )
 from flowerbed.kubernetes.manifests import programs
+from flowerbed.kubernetes.manifests.pod import work_options
 from flowerbed.sites import manifests
 from flowerbed.spec.app import AppManifest
 from flowerbed.spec.expose import Expose
@@ -202,7 +203,6 @@ def files(wanted: Wanted, *, now: datetime, random: Random) -> dict[str, File]:
 
 def site(wanted: Wanted) -> dict[str, object]:
     """Return what ``site.json`` says: places are named there, and become paths and ports where it is started."""
-    marks = wanted.row.contract.work_marks
     supernode, superexec = wanted.components
     return {
         "format": FORMAT,
@@ -211,10 +211,7 @@ def site(wanted: Wanted) -> dict[str, object]:
         "flower": str(wanted.row.release),
         "dials": wanted.expose.fleet_address,
         "finish": wanted.pool.finish,
-        "unit": [
-            *("--taken", marks.taken, "--replied", marks.replied, "--lost", marks.lost),
-            *("--refused", NOT_LET_IN),
-        ],
+        "unit": [*work_options(wanted.row.contract.work_marks), "--refused", NOT_LET_IN],
         "programs": [_program("supernode", supernode, wanted), _program("superexec", superexec, wanted)],
     }
 

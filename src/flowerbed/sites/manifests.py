@@ -10,7 +10,7 @@ from flowerbed.flower.values import Trusted
 from flowerbed.kubernetes.manifests import names, resources
 from flowerbed.kubernetes.manifests.identity import Identity, Object
 from flowerbed.kubernetes.manifests.places import DATA, LOOPBACK, SCRATCH, Places, numbers
-from flowerbed.kubernetes.manifests.pod import Program, UnitPod
+from flowerbed.kubernetes.manifests.pod import Program, UnitPod, work_options
 from flowerbed.kubernetes.manifests.trust import FOLDER, PodTrust
 from flowerbed.kubernetes.yaml_text import dump
 from flowerbed.spec.kubernetes import Resources
@@ -121,17 +121,13 @@ class _Site:
 
     def _pod(self) -> UnitPod:
         app = self._federation.spec.app
-        marks, finish = self._row.contract.work_marks, self._pool.finish
         supernode, superexec = self._components
         return UnitPod(
             role=Role.SUPERNODE,
             container="supernode",
             image=app.image or "",
             programs=(self._program("supernode", supernode), self._program("superexec", superexec)),
-            options=(
-                *("--taken", marks.taken, "--replied", marks.replied, "--lost", marks.lost),
-                *(("--finish", str(finish)) if finish else ()),
-            ),
+            options=work_options(self._row.contract.work_marks, self._pool.finish),
             grace=self._pool.grace,
             resources=resources.resources(Resources(), resources.SUPERNODE),
             app=app.model_copy(update={"image_pull_secrets": ()}),  # those of another namespace

@@ -54,7 +54,7 @@ class ToTell:
     authority: Path | None
     database: Path | None
     nodes: Path
-    dismissed: Path | None = None
+    dismissed: Path | None
 
     def read(self) -> tuple[str, str]:
         """Return both lists as they are now, as text.

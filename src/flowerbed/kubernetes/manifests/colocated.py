@@ -7,7 +7,7 @@ Kubernetes restarts single containers, never all of a Pod. Only the SuperLink ha
 from __future__ import annotations
 
 from flowerbed.flower.apis import Api
-from flowerbed.flower.contract import DATABASE, ReleaseContract
+from flowerbed.flower.contract import DATABASE
 from flowerbed.flower.families.protection import NOT_LET_IN
 from flowerbed.flower.releases import Row
 from flowerbed.kubernetes.manifests import expose, images, names, network, programs, proxy, resources, trust
@@ -17,7 +17,7 @@ from flowerbed.kubernetes.manifests.edges import dialled, peer
 from flowerbed.kubernetes.manifests.identity import Identity, Object
 from flowerbed.kubernetes.manifests.placement import pod_fields, spreading, with_gpus
 from flowerbed.kubernetes.manifests.places import ANYWHERE, DATA, LOOPBACK, RESULTS, SCRATCH, Places, numbers
-from flowerbed.kubernetes.manifests.pod import Program, UnitPod
+from flowerbed.kubernetes.manifests.pod import Program, UnitPod, work_options
 from flowerbed.kubernetes.manifests.trust import PodTrust
 from flowerbed.kubernetes.manifests.trust_sources import trust_sources
 from flowerbed.kubernetes.manifests.volumes import claim
@@ -216,8 +216,8 @@ class _Colocated:
                 _program("superexec", superexec, at, kept),
             ),
             options=(
-                *("--first-partition", str(pool.first_partition), *_marks(self._row.contract)),
-                *(("--finish", str(spec.finish)) if spec.finish else ()),
+                *("--first-partition", str(pool.first_partition)),
+                *work_options(self._row.contract.work_marks, spec.finish),
             ),
             grace=spec.grace,
             resources=resources.resources(with_gpus(spec.resources, spec.gpus), resources.SUPERNODE),
@@ -252,8 +252,3 @@ class _Colocated:
 def _program(name: str, component: Component, peers: dict[str, tuple[str, dict[str, int]]], kept: PodTrust) -> Program:
     places = Places(LOOPBACK, numbers(component.ports), peers, DATA, f"{HOMES}/{name}", kept.files)
     return Program(name, component, places)
-
-
-def _marks(contract: ReleaseContract) -> list[str]:
-    marks = contract.work_marks
-    return ["--taken", marks.taken, "--replied", marks.replied, "--lost", marks.lost]

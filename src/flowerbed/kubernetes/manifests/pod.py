@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from flowerbed.flower.contract import WorkMarks
 from flowerbed.kubernetes.manifests import programs
 from flowerbed.kubernetes.manifests.expansion import literal
 from flowerbed.kubernetes.manifests.identity import Identity, Object
@@ -229,6 +230,12 @@ class UnitPod:
 
 SCRATCH_VOLUME: Object = {"name": "flowerbed-scratch", "emptyDir": {}}
 SCRATCH_MOUNT: Object = {"name": "flowerbed-scratch", "mountPath": SCRATCH}
+
+
+def work_options(marks: WorkMarks, finish: int = 0) -> tuple[str, ...]:
+    """Return how our init sees what a SuperNode works on, and for how long it is left to that once it is to end."""
+    seen = ("--taken", marks.taken, "--replied", marks.replied, "--lost", marks.lost)
+    return (*seen, "--finish", str(finish)) if finish else seen
 
 
 def _probe(path: str) -> Object:
