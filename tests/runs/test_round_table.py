@@ -7,7 +7,7 @@ import math
 import pytest
 
 from flowerbed.runs.records import Exchange, Round
-from flowerbed.runs.table import chosen_metrics, number, round_line, rows
+from flowerbed.runs.table import chosen_metrics, number, other_metrics, round_line, rows
 
 FULL = (Exchange("train", 2, 2, 0), Exchange("evaluate", 2, 2, 0))
 SHORT = (Exchange("train", 2, 1, 1), Exchange("evaluate", 2, 2, 0))
@@ -53,6 +53,30 @@ def test_of_many_metrics_those_that_tell_most() -> None:
         "evaluate/loss",
         "server/mse",
     ]
+
+
+def test_all_lines_of_a_run_show_the_same_metrics_and_say_how_many_more_there_are() -> None:
+    """The first round decides; what comes later takes free places, and never another's."""
+    first = Round(1, FULL, {"train/lr": 1.0, "train/loss": 0.5, "train/grad": 2.0, "train/accuracy": 0.6}, 0.0, 1.0)
+    new = {"evaluate/loss": 0.4, "evaluate/accuracy": 0.7, "server/f1": 0.8}
+    later = Round(2, FULL, {**first.metrics, **new}, 1.0, 2.0)
+    assert chosen_metrics([first]) == ["train/loss", "train/accuracy", "train/lr"]
+    for run in ([first, later], [first, later, Round(3)], [first, later, Round(3, metrics={"server/loss": 0.1})]):
+        assert chosen_metrics(run) == ["train/loss", "train/accuracy", "train/lr", "evaluate/accuracy"]
+    assert other_metrics([first, later]) == ["train/grad", "evaluate/loss", "server/f1"]
+    assert round_line(first, 2, chosen_metrics([first])) == (
+        "round 1/2  2 of 2 results  0 failures  train/loss 0.5  train/accuracy 0.6  train/lr 1  1 more  1.0 s"
+    )
+    assert round_line(later, 2, chosen_metrics([first, later])) == (
+        "round 2/2  2 of 2 results  0 failures"
+        "  train/loss 0.5  train/accuracy 0.6  train/lr 1  evaluate/accuracy 0.7  3 more  1.0 s"
+    )
+
+
+def test_a_round_in_which_the_run_ended_says_so() -> None:
+    cut = Round(2, (Exchange("train", 2),), started_at=1.0, finished_at=3.0, cut_off=True)
+    assert round_line(cut, 3) == "round 2/3  cut off  2.0 s"
+    assert rows([cut])[1] == ["2 (cut off)", "-", "-", "2.0"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from flowerbed.cli import tables
 from flowerbed.runs.runtime import Event
 
 
@@ -78,13 +80,28 @@ class Output:
             finally:
                 self._status = None
 
-    def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Show a table: columns padded with spaces, the same on a terminal and in a pipe."""
+    def table(
+        self,
+        headings: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        long: str | None = None,
+        least_needed: Sequence[str] = (),
+    ) -> None:
+        """Show a table: columns padded with spaces; in a pipe as wide as it is, on a terminal as wide as that.
+
+        Parameters
+        ----------
+        long : str or None
+            The column whose cells may go on in the next line.
+        least_needed : sequence of str
+            Columns that a narrow terminal does without, the first one first; it is said which.
+        """
         if self.as_json:
             return
-        widths = [max(len(row[column]) for row in [headings, *rows]) for column in range(len(headings))]
-        for row in [headings, *rows]:
-            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(), flush=True)
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        for line in tables.lines(headings, rows, width=width, long=long, least_needed=least_needed):
+            print(line, flush=True)
 
 
 def _finite(value: Any) -> Any:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from flowerbed.cli.output import Output
-from flowerbed.runs.history import HEADINGS, row, state
+from flowerbed.runs.history import HEADINGS, LEAST_NEEDED, LONG, last_metrics, row, seconds, state, submitted
 from flowerbed.runs.records import Phase, RunRecord
 from flowerbed.runs.runtime import OFFLINE, ComponentStatus, Runtime
-from flowerbed.runs.table import round_line, rows
+from flowerbed.runs.table import chosen_metrics, other_metrics, round_line, rows
+from flowerbed.runs.table import number as shown_number
 
 POLL_SECONDS = 0.1
 
@@ -40,9 +41,9 @@ def follow(out: Output, runtime: Runtime, number: int, *, interrupted: Callable[
         while True:
             record = runtime.run(number)
             done = [item for item in record.rounds if item.finished_at is not None]
-            for item in done[shown_rounds:]:
+            for count, item in enumerate(done[shown_rounds:], start=shown_rounds + 1):
                 out.data("round", item)
-                out.say(f"  {round_line(item, record.total_rounds)}")
+                out.say(f"  {round_line(item, record.total_rounds, chosen_metrics(done[:count]))}")
             shown_rounds = max(shown_rounds, len(done))
             if record.phase is Phase.FINISHED:
                 return record
@@ -52,7 +53,7 @@ def follow(out: Output, runtime: Runtime, number: int, *, interrupted: Callable[
                     out.event(event)
             current = record.rounds[-1] if len(record.rounds) > len(done) else None
             if current is not None and out.live:
-                out.step(f"run {number}: {round_line(current, record.total_rounds)}")
+                out.step(f"run {number}: {round_line(current, record.total_rounds, chosen_metrics(record.rounds))}")
             elif record.phase is not shown_phase:
                 shown_phase = record.phase
                 out.step(f"run {number}: {record.phase.value}")
@@ -73,15 +74,32 @@ def show_run(out: Output, record: RunRecord, *, log: str) -> None:
     if record.rounds:
         out.say()
         headings, *body = rows(record.rounds)
-        out.table(headings, body)
+        out.table(headings, body, least_needed=["seconds", *reversed(chosen_metrics(record.rounds)[1:])])
+        _show_other_metrics(out, record)
     if record.detail:
         out.say()
         out.say(record.detail.rstrip())
     out.say()
     out.say(f"Run {record.number} {state(record)}" + (f": {record.reason}" if record.reason else ""))
-    out.say(f"  log      {log}")
+    out.say(f"  log        {log}")
     if record.results:
-        out.say(f"  results  {record.results}")
+        out.say(f"  results    {record.results}")
+    if record.flower_id:
+        lasted = "" if (took := seconds(record)) is None else f", took {took:.1f} s"
+        out.say(f"  submitted  {submitted(record)} UTC{lasted}; Flower's id is {record.flower_id}")
+
+
+def _show_other_metrics(out: Output, record: RunRecord) -> None:
+    """Say the metrics that the table of a run's rounds has no room for, as last measured."""
+    names = other_metrics(record.rounds)
+    if not names:
+        return
+    out.say()
+    count = "1 more metric" if len(names) == 1 else f"{len(names)} more metrics"
+    out.say(f"{count}, as last measured (--json has those of every round):")
+    for name in names:
+        last = [one for one in record.rounds if name in one.metrics][-1]
+        out.say(f"  {name} {shown_number(last.metrics[name], name)} (round {last.number})")
 
 
 def show_runs(out: Output, records: Sequence[RunRecord], *, start: str) -> None:
@@ -91,7 +109,9 @@ def show_runs(out: Output, records: Sequence[RunRecord], *, start: str) -> None:
     if not records:
         out.say(f"There are no runs yet. Start one: {start}")
         return
-    out.table(HEADINGS, [row(record) for record in records])
+    out.table(HEADINGS, [row(record) for record in records], long=LONG, least_needed=LEAST_NEEDED)
+    if any("(+" in last_metrics(record) for record in records):
+        out.say("(+N): so many more metrics; `flowerbed runs NUMBER` shows them.")
 
 
 def show_results(out: Output, number: int, folder: Path, *, without: str = "") -> None:

@@ -59,6 +59,7 @@ def show_status(out: Output, found: FederationStatus, *, held: str) -> int:
                 ]
                 for component in found.components
             ],
+            long="LISTENS ON",
         )
     for record in found.runs:
         out.say(line(record))

@@ -219,11 +219,11 @@ class Follower:
             with suppress(ControlError):  # so that SuperNodes stop working for it
                 self._around.link.ask("stop", run=self.record.flower_id, timeout=10)
         complete = self._log_ended.wait(1.0 if lost else DRAIN_SECONDS)
+        outcome = str((state or {}).get("sub", ""))
         with self._lock:
-            self._log.feed("", time.time(), last=True)
+            self._log.feed("", time.time(), last=True, completed=outcome == "completed")
             progress = self._log.progress
         self._around.link.unfollow(str(self.record.flower_id))
-        outcome = str((state or {}).get("sub", ""))
         traceback = last_traceback(self._text) or ""
         if outcome == "failed" and not (lost or traceback):
             lost = self._lost_with_a_word(float((state or {}).get("finished_at") or 0.0))

@@ -119,8 +119,8 @@ class Follower:
         self._log.flush()
         self._advance(event["text"])
 
-    def _advance(self, text: str, *, last: bool = False) -> None:
-        if self._told.feed(text, time.time(), last=last):
+    def _advance(self, text: str, *, last: bool = False, completed: bool = True) -> None:
+        if self._told.feed(text, time.time(), last=last, completed=completed):
             self._write(rounds=self._told.progress.rounds, total_rounds=self._told.progress.total_rounds)
 
     def _write(self, **changes: Any) -> None:
@@ -201,7 +201,7 @@ class Follower:
         except TimeoutError:
             self.log_complete = False
             self._around.report("run", str(self.record.number), "the end of its log did not come")
-        self._advance("", last=True)
+        self._advance("", last=True, completed=state["sub"] == "completed")
         self._judge(state)
 
     async def _give_up_run(self) -> None:

@@ -10,22 +10,48 @@ from flowerbed.runs.table import chosen_metrics, number
 HEADINGS = ["RUN", "APP", "VERDICT", "ROUNDS", "LAST METRICS", "SUBMITTED (UTC)", "SECONDS", "FLOWER'S ID"]
 
 
+LEAST_NEEDED = ("FLOWER'S ID", "SECONDS", "SUBMITTED (UTC)")
+"""What a narrow terminal does without, in this order: `flowerbed runs N` says it too."""
+LONG = "LAST METRICS"
+"""The column whose cells go on in the next line where a terminal is narrow."""
+
+
 def row(record: RunRecord) -> list[str]:
     """Return a run as a row under `HEADINGS`; times are UTC."""
-    rounds = str(len(record.rounds)) + (f"/{record.total_rounds}" if record.total_rounds else "")
-    last = record.rounds[-1:]
-    metrics = " ".join(f"{name}={number(last[0].metrics[name], name)}" for name in chosen_metrics(last)) if last else ""
-    submitted = "-" if record.submitted_at is None else f"{datetime.fromtimestamp(record.submitted_at, UTC):%F %T}"
     return [
         str(record.number),
         record.app,
         state(record),
-        rounds if record.rounds else "-",
-        metrics or "-",
-        submitted,
+        rounds(record),
+        last_metrics(record) or "-",
+        submitted(record),
         "-" if (lasted := seconds(record)) is None else f"{lasted:.1f}",
         record.flower_id or "-",
     ]
+
+
+def rounds(record: RunRecord) -> str:
+    """Return how many rounds finished, of how many, and which one is going on: ``1/3 (2 goes on)``."""
+    if not record.rounds:
+        return "-"
+    finished = str(len(record.finished_rounds)) + (f"/{record.total_rounds}" if record.total_rounds else "")
+    return f"{finished} ({record.going_on.number} goes on)" if record.going_on else finished
+
+
+def last_metrics(record: RunRecord) -> str:
+    """Return the metrics of the last finished round that has some, as many as a line of the run shows."""
+    told = [one for one in record.finished_rounds if one.metrics]
+    if not told:
+        return ""
+    last, names = told[-1], chosen_metrics(record.rounds)
+    shown = [f"{name}={number(last.metrics[name], name)}" for name in names if name in last.metrics]
+    more = len(last.metrics) - len(shown)
+    return " ".join([*shown, *([f"(+{more})"] if more else [])])
+
+
+def submitted(record: RunRecord) -> str:
+    """Return when a run was submitted, in UTC."""
+    return "-" if record.submitted_at is None else f"{datetime.fromtimestamp(record.submitted_at, UTC):%F %T}"
 
 
 def state(record: RunRecord) -> str:
@@ -42,5 +68,9 @@ def seconds(record: RunRecord) -> float | None:
 
 def line(record: RunRecord) -> str:
     """Return a run in one line."""
-    rounds = f", round {len(record.rounds)} of {record.total_rounds or '?'}" if record.rounds else ""
-    return f"run {record.number}: {state(record)}{rounds} ({record.app})"
+    words = [state(record)]
+    if record.rounds:
+        words.append(f"{len(record.finished_rounds)} of {record.total_rounds or '?'} rounds finished")
+    if record.going_on:
+        words.append(f"round {record.going_on.number} goes on")
+    return f"run {record.number}: {', '.join(words)} ({record.app})"

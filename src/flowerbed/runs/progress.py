@@ -97,8 +97,8 @@ def advance(progress: Progress, event: LogEvent) -> Progress:
         case ReplyError():
             return replace(progress, errors=(*progress.errors, event)[:ERRORS_KEPT])
         case AppRaised():
-            over = event.what == "ServerApp"
-            return replace(end(progress, event.at) if over else progress, raised=(*progress.raised, event.what))
+            ended = end(progress, event.at, cut_off=True) if event.what == "ServerApp" else progress
+            return replace(ended, raised=(*progress.raised, event.what))
         case TracebackStarted():
             return replace(progress, tracebacks=progress.tracebacks + 1)
 
@@ -132,13 +132,19 @@ def _round_starts(progress: Progress, event: RoundStarted) -> Progress:
     return replace(progress, rounds=rounds, current=len(rounds) - 1, total_rounds=total, waiting=None, finished=False)
 
 
-def end(progress: Progress, at: float) -> Progress:
-    """Return the progress with the round that was going on ended: the next began, or the run is over."""
+def end(progress: Progress, at: float, *, cut_off: bool = False) -> Progress:
+    """Return the progress with the round that was going on ended: the next began, or the run is over.
+
+    Parameters
+    ----------
+    cut_off : bool
+        The run ended within the round.
+    """
     if progress.current is None:
         return progress
     one = progress.rounds[progress.current]
     if one.finished_at is None:
-        progress = _put(progress, progress.current, replace(one, finished_at=at))
+        progress = _put(progress, progress.current, replace(one, finished_at=at, cut_off=cut_off))
     return replace(progress, current=None)
 
 

@@ -73,6 +73,8 @@ class Round:
         ``train/<name>``, ``evaluate/<name>`` (aggregated from SuperNodes) and ``server/<name>`` (evaluated centrally).
     started_at, finished_at : float or None
         Unix time in seconds, as observed.
+    cut_off : bool
+        The run ended within it: what it tells may not be all.
     """
 
     number: int
@@ -80,6 +82,12 @@ class Round:
     metrics: dict[str, float] = field(default_factory=dict)
     started_at: float | None = None
     finished_at: float | None = None
+    cut_off: bool = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether it came to its end."""
+        return self.finished_at is not None and not self.cut_off
 
 
 @dataclass(frozen=True)
@@ -130,6 +138,17 @@ class RunRecord:
     submitted_at: float | None = None
     finished_at: float | None = None
     results: str | None = None
+
+    @property
+    def finished_rounds(self) -> tuple[Round, ...]:
+        """The rounds that came to their end."""
+        return tuple(one for one in self.rounds if one.finished)
+
+    @property
+    def going_on(self) -> Round | None:
+        """The round that is going on."""
+        last = self.rounds[-1:]
+        return last[0] if last and last[0].finished_at is None and self.phase is not Phase.FINISHED else None
 
 
 def rounds_from(items: Iterable[Mapping[str, Any]]) -> tuple[Round, ...]:

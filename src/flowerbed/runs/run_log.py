@@ -13,7 +13,7 @@ class RunLog:
         self.progress = Progress()
         self._parser = LineParser()
 
-    def feed(self, text: str, now: float, *, last: bool = False) -> bool:
+    def feed(self, text: str, now: float, *, last: bool = False, completed: bool = True) -> bool:
         """Take the next piece, which may begin and end within a line; return whether it told something.
 
         Parameters
@@ -24,10 +24,12 @@ class RunLog:
             Unix time in seconds.
         last : bool
             Nothing comes after it: what is still open ends now.
+        completed : bool
+            With `last`: the ServerApp came to its end, so the round that was going on did too.
         """
         before = self.progress
         for item in self._parser.feed(text, now) + (self._parser.finish(now) if last else []):
             self.progress = advance(self.progress, item)
         if last:
-            self.progress = end(self.progress, now)
+            self.progress = end(self.progress, now, cut_off=not completed)
         return self.progress != before
