@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 from flowerbed.kubernetes.run_records import DETAIL_CHARACTERS, Kept, from_objects, next_number, to_object
-from flowerbed.runs.records import Exchange, Phase, Round, RunRecord, Verdict
+from flowerbed.runs.records import Exchange, Phase, Replies, Round, RunRecord, Verdict
 
 RECORD = RunRecord(
     3,
@@ -19,12 +20,23 @@ RECORD = RunRecord(
     config={"lr": 0.1},
     submitted_at=1.0,
     finished_at=9.0,
+    replies=(Replies("17", "query", asked=2, results=2, name="hospital-0"),),
+    nodes={"17": "hospital-0"},
 )
 
 
 def test_a_record_comes_back_as_it_was() -> None:
     kept = Kept(RECORD, timeout=90.0, serverapp="uid/0")
     assert from_objects([to_object("fed", "ns", kept)]) == [kept]
+
+
+def test_a_record_of_a_version_that_knew_of_no_replies_is_read() -> None:
+    kept = Kept(replace(RECORD, replies=None, nodes={}), timeout=90.0, serverapp="uid/0")
+    item = to_object("fed", "ns", kept)
+    old = json.loads(item["data"]["run.json"])
+    del old["replies"], old["nodes"]
+    item["data"]["run.json"] = json.dumps(old)
+    assert from_objects([item]) == [kept]
 
 
 def test_other_config_maps_are_passed_over() -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from flowerbed.errors import StateError
 from flowerbed.local.store import Store
-from flowerbed.runs.records import Exchange, Phase, Round, RunRecord, Verdict
+from flowerbed.runs.records import Exchange, Phase, Replies, Round, RunRecord, Verdict
 from flowerbed.runs.runtime import ComponentStatus
 
 
@@ -35,6 +38,8 @@ def test_a_run_is_read_back_as_it_was_written(store: Store) -> None:
         submitted_at=1.5,
         finished_at=4.0,
         results="/results",
+        replies=(Replies("17", "train", asked=3, results=2, failures=1, error="ValueError: no", name="hospital-0"),),
+        nodes={"17": "hospital-0"},
     )
     store.write_run(record)
     assert store.run(number) == record
@@ -77,6 +82,21 @@ def test_events_are_numbered_and_read_from_a_number_on(store: Store) -> None:
     after = store.last_event()
     store.add_event("ready", "demo", "2 of 2")
     assert [(number, event.subject) for number, event in store.events(after)] == [(after + 1, "demo")]
+
+
+def test_a_state_of_the_first_version_is_taken_over_with_its_history_and_an_unfinished_run(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    first = resources.files("flowerbed.local").joinpath("migrations/0001_initial.sql").read_text(encoding="utf-8")
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(first + "PRAGMA user_version = 1;")
+        db.execute("INSERT INTO runs (flower_id, app, phase, verdict) VALUES ('1', 'a', 'finished', 'degraded')")
+        db.execute("INSERT INTO runs (flower_id, app, phase) VALUES ('2', 'a', 'running')")
+        db.commit()
+    with Store(path) as store:
+        before, going_on = store.runs()
+        assert (before.verdict, before.replies, before.nodes) == (Verdict.DEGRADED, None, {})
+        store.write_run(replace(going_on, replies=(), nodes={"7": "b"}))
+        assert store.runs(unfinished=True) == [replace(going_on, replies=(), nodes={"7": "b"})]
 
 
 def test_a_newer_schema_is_refused_with_a_way_out(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from flowerbed.errors import StateError
-from flowerbed.runs.records import Phase, RunRecord, Verdict, rounds_from
+from flowerbed.runs.records import Phase, RunRecord, Verdict, replies_from, rounds_from
 from flowerbed.runs.runtime import ComponentStatus, Event
 
 BUSY_SECONDS = 10.0
@@ -194,7 +194,7 @@ class Store:
         with self._write() as db:
             db.execute(
                 "UPDATE runs SET flower_id = ?, app = ?, phase = ?, outcome = ?, verdict = ?, reason = ?, detail = ?,"
-                " rounds = ?, total_rounds = ?, finished_at = ?, results = ? WHERE number = ?",
+                " rounds = ?, total_rounds = ?, finished_at = ?, results = ?, replies = ?, nodes = ? WHERE number = ?",
                 (
                     record.flower_id,
                     record.app,
@@ -207,6 +207,8 @@ class Store:
                     record.total_rounds,
                     record.finished_at,
                     record.results,
+                    None if record.replies is None else json.dumps([asdict(item) for item in record.replies]),
+                    json.dumps(record.nodes),
                     record.number,
                 ),
             )
@@ -250,6 +252,8 @@ def _run(row: sqlite3.Row) -> RunRecord:
         submitted_at=row["submitted_at"],
         finished_at=row["finished_at"],
         results=row["results"],
+        replies=None if row["replies"] is None else replies_from(json.loads(row["replies"])),
+        nodes=json.loads(row["nodes"]),
     )
 
 

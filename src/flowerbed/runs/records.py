@@ -91,6 +91,35 @@ class Round:
 
 
 @dataclass(frozen=True)
+class Replies:
+    """What came of the messages of one kind that a run's ServerApp sent to one SuperNode, as the SuperLink counted.
+
+    Parameters
+    ----------
+    node : str
+        Flower's id of the SuperNode, a uint64 as text.
+    kind : str
+        The messages' type: ``train``, ``evaluate``, ``query``, or one of the app's own.
+    asked : int
+        Messages that were sent.
+    results, failures : int
+        Replies that were good, and that were errors; the SuperLink's own errors for a lost SuperNode are among these.
+    error : str
+        What the first error said, in one line; empty without one.
+    name : str
+        The SuperNode's name; empty where it is not known.
+    """
+
+    node: str
+    kind: str
+    asked: int = 0
+    results: int = 0
+    failures: int = 0
+    error: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """A run as history keeps it.
 
@@ -122,6 +151,10 @@ class RunRecord:
         Unix time in seconds.
     results : str or None
         The folder with what the ServerApp saved.
+    replies : tuple of Replies or None
+        What the SuperLink counted, for each SuperNode and kind of message; None where nobody counted.
+    nodes : dict of str to str
+        The names of the SuperNodes that took part, by Flower's ids of them.
     """
 
     number: int
@@ -138,6 +171,8 @@ class RunRecord:
     submitted_at: float | None = None
     finished_at: float | None = None
     results: str | None = None
+    replies: tuple[Replies, ...] | None = None
+    nodes: dict[str, str] = field(default_factory=dict)
 
     @property
     def finished_rounds(self) -> tuple[Round, ...]:
@@ -158,12 +193,18 @@ def rounds_from(items: Iterable[Mapping[str, Any]]) -> tuple[Round, ...]:
     )
 
 
+def replies_from(items: Iterable[Mapping[str, Any]] | None) -> tuple[Replies, ...] | None:
+    """Return what was counted from what `dataclasses.asdict` made of it; None stays None."""
+    return None if items is None else tuple(Replies(**item) for item in items)
+
+
 def record_from(item: Mapping[str, Any]) -> RunRecord:
-    """Return a run from what `dataclasses.asdict` made of it."""
+    """Return a run from what `dataclasses.asdict` made of it, now or by a version that knew fewer fields."""
     verdict = item["verdict"]
     changed = {
         "phase": Phase(item["phase"]),
         "verdict": None if verdict is None else Verdict(verdict),
         "rounds": rounds_from(item["rounds"]),
+        "replies": replies_from(item.get("replies")),
     }
     return RunRecord(**{**item, **changed})
