@@ -79,6 +79,19 @@ def test_a_run_config_key_that_the_app_lacks_names_the_nearest(folder: Path, say
     assert '"num-server-rounds"' in said
 
 
+@pytest.mark.parametrize("command", [["run"], ["up"], ["render"], ["build"]])
+def test_a_run_config_of_another_type_is_refused_by_all_who_know_the_app(
+    folder: Path, say: Say, command: list[str]
+) -> None:
+    image = "  app: {image: ghcr.io/example/app:1}\n"
+    write(folder, f'{image}  supernodes: [{{name: a}}]\n  run: {{config: {{num-server-rounds: "3", seconds: 1}}}}\n')
+    status, said = say(*command)
+    assert status == 2
+    assert "federation.yaml:7:37: spec.run.config.num-server-rounds: wanted a whole number" in said
+    assert said.count("wanted") == 1
+    assert not (folder / ".flowerbed" / "state.db").exists()
+
+
 def test_a_second_pair_without_its_flag_is_explained(folder: Path, say: Say) -> None:
     status, said = say("run", "--run-config", "seconds=1.0", "num-server-rounds=2")
     assert status == 2

@@ -109,8 +109,9 @@ def test_a_pyproject_that_is_no_flower_apps(release: str, old: str, new: str, sa
     assert says in answer["message"]
 
 
-def test_a_run_config_is_checked_too(tmp_path: Path) -> None:
-    answer = check_app(NEWEST, write_app(tmp_path / "app"), "--config", '{"linse": 3}')
+@pytest.mark.parametrize("config", ['{"linse": 3}', '{"lines": "3"}', '{"lines": true}', '{"pause": 1, "lines": 3.0}'])
+def test_a_run_config_is_checked_too(config: str, tmp_path: Path) -> None:
+    answer = check_app(NEWEST, write_app(tmp_path / "app"), "--config", config)
     assert (answer["stage"], "'lines'" in answer["message"]) == ("config", True)
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowerbed.errors import AppError, UsageError
-from flowerbed.spec.app import check_run_config, parse_app
+from flowerbed.errors import AppError
+from flowerbed.spec.app import parse_app
 
 APP = """\
 [build-system]
@@ -128,6 +128,7 @@ def test_the_digest_is_of_what_is_asked_for() -> None:
         ('clientapp = "digits.client_app:app"\n', "", 'pyproject.toml:17: [tool.flwr.app.components] has no "clientapp"\nFor example clientapp = "package.client_app:app".'),
         ("digits.server_app:app", "digits/server_app.py", 'pyproject.toml:18: [tool.flwr.app.components] serverapp: "digits/server_app.py" is not of the form package.module:object'),
         ("lr = 0.1", "lr = [0.1]", "pyproject.toml:28: [tool.flwr.app.config] optimizer.lr is neither text, a number, nor true or false, nor a table of those"),
+        ("num-server-rounds = 3", "num-server-rounds = 9223372036854775808", "pyproject.toml:22: [tool.flwr.app.config] num-server-rounds does not fit into Flower's 64 bits"),
         ("scikit-learn>=1.5;", "scikit learn;", "pyproject.toml:11: [project] dependencies: \"scikit learn; python_version >= '3.11'\" is not a requirement: "),
         ('">=3.11,<3.14"', '"3.11"', 'pyproject.toml:8: [project] requires-python: "3.11" is not a set of releases\nFor example ">=3.11".'),
         ("[tool.flwr.app.components]\nserverapp", "[tool.flwr.app.other]\nserverapp", "pyproject.toml:14: there is no [tool.flwr.app.components]"),
@@ -159,14 +160,3 @@ def test_no_text_is_too_odd_to_be_answered(text: str) -> None:
         where = error.where
     assert where is not None
     assert where.startswith("pyproject.toml")
-
-
-def test_a_run_config_has_keys_of_the_app() -> None:
-    app = parse_app(APP, "f")
-    check_run_config(app, {"num-server-rounds": 5, "optimizer.lr": 0.2})
-    with pytest.raises(UsageError) as caught:
-        check_run_config(app, {"num_server_round": 5, "zzz": 1, "local": False})
-    assert str(caught.value) == (
-        'run config: the app\'s config has no "num_server_round" (did you mean "num-server-rounds"?), no "zzz"\n'
-        "It has fraction, local, model.kind, num-server-rounds, optimizer.lr."
-    )

@@ -32,6 +32,7 @@ from flowerbed.local.source import Source, find
 from flowerbed.registry.client import Registries
 from flowerbed.spec.kubernetes_values import IMAGE
 from flowerbed.spec.lock import Lock, lock_at
+from flowerbed.spec.run_config_check import run_config
 
 
 def build(
@@ -95,6 +96,7 @@ def build(
         signing.check(sign)
     _check_ways(containerfile, engine, platform, output, compiler=compiler, makes_image=push or tag is not None)
     source = find(app)
+    run_config(source.loaded, source.manifest)
     row = choose_release(source, flower)
     name = _name(source, tag, needed=push)
     own = source.federation.spec.app.build

@@ -25,8 +25,7 @@ from flowerbed.kubernetes.runtime import KubernetesRuntime
 from flowerbed.runs.history import state
 from flowerbed.runs.names import resolve_run
 from flowerbed.runs.records import Phase
-from flowerbed.spec.app import check_run_config
-from flowerbed.spec.run_config import parse_config_arguments
+from flowerbed.spec.run_config_check import run_config
 from flowerbed.spec.values import duration_seconds
 from flowerbed.spec.words import nearest
 
@@ -52,6 +51,7 @@ def up(out: Output, place: Path, context: str | None, *, flower: str | None, dry
     """Apply the file and return when the federation is observed ready."""
     with opened(place, context) as (found, runtime):
         release = found.row(flower)
+        run_config(found.loaded, found.manifest)
         found = _verified(found.pinned(release), release)
         wanted = found.objects(release, runtime.namespace)
         if dry_run:
@@ -102,11 +102,9 @@ def run(
     with opened(place, context, app=app) as (found, runtime):
         release = found.row(flower)
         found = _verified(found.pinned(release), release)
-        run_config: dict[str, object] = {**found.federation.spec.run.config, **parse_config_arguments(config)}
+        wanted_config: dict[str, object] = dict(run_config(found.loaded, found.manifest, config))
         limit = _limit(found, timeout)
-        if found.manifest is not None:
-            check_run_config(found.manifest, run_config)
-        elif not baked:
+        if found.manifest is None and not baked:
             raise UsageError(
                 "there is no app to submit: no pyproject.toml",
                 where=str(found.app),
@@ -114,7 +112,7 @@ def run(
             )
         if not following and not runtime.is_up():
             raise UsageError("--no-follow needs a federation that stays up", hint="flowerbed up --on kubernetes")
-        return _run(out, found, runtime, release, run_config, limit, following=following, strict=strict, baked=baked)
+        return _run(out, found, runtime, release, wanted_config, limit, following=following, strict=strict, baked=baked)
 
 
 def _run(

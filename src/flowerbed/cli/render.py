@@ -20,6 +20,7 @@ from flowerbed.kubernetes.packaging import folder, helm, kustomize
 from flowerbed.kubernetes.packaging.policies import Admission, policies
 from flowerbed.kubernetes.packaging.secrets import PAGE, Skeleton, header, page, skeletons
 from flowerbed.kubernetes.yaml_text import dump_all
+from flowerbed.spec.run_config_check import run_config
 
 STREAM = "manifests.yaml"
 
@@ -54,6 +55,7 @@ def render(
     out = Output(as_json=json)
     found = open_file(file)
     row = found.row(flower)
+    run_config(found.loaded, found.manifest)
     found = found.pinned(row)
     made = found.rendered(row)
     referred = needed(found.federation, row)

@@ -23,11 +23,11 @@ from flowerbed.local.layout import StateFolder
 from flowerbed.local.plan import LISTED, REGISTERED, Plan, Ports, common_environment, resolve, with_versions
 from flowerbed.local.runtime import LocalRuntime
 from flowerbed.local.source import Progress, Source
-from flowerbed.spec.app import AppManifest, check_run_config
+from flowerbed.spec.app import AppManifest
 from flowerbed.spec.expose import Listening
 from flowerbed.spec.limits import check_local
 from flowerbed.spec.lock import Lock, lock_at
-from flowerbed.spec.run_config import parse_config_arguments
+from flowerbed.spec.run_config_check import run_config
 from flowerbed.spec.tls import TlsMode
 from flowerbed.spec.values import LOWEST_PORT, duration_seconds
 from flowerbed.topology.build import build
@@ -97,8 +97,7 @@ def prepare(
         Whatever is wrong: nothing was started.
     """
     federation = source.federation
-    run_config = {**federation.spec.run.config, **parse_config_arguments(config or [])}
-    check_run_config(source.manifest, run_config)
+    wanted_config = run_config(source.loaded, source.manifest, config or [])
     limit = federation.spec.run.timeout_seconds if timeout is None else _seconds(timeout)
     _check_tls(source)
     row = choose_release(source, flower)
@@ -112,7 +111,7 @@ def prepare(
     if flower is None:  # a release for this once is not what the federation is locked to
         _write_lock(source, row, environment)
     plan = _plan(source, row, environment, topology)
-    return Prepared(source, plan, dict(run_config), limit)
+    return Prepared(source, plan, dict(wanted_config), limit)
 
 
 def _seconds(timeout: str) -> int:

@@ -13,11 +13,9 @@ from packaging.utils import canonicalize_name
 
 from flowerbed.errors import AppError
 from flowerbed.spec import run_config
-from flowerbed.spec.run_config import ConfigValue, NotAConfigValueError, parse_config_arguments
+from flowerbed.spec.run_config import ConfigValue, NotAConfigValueError
 from flowerbed.spec.toml import NotTomlError, line_of, read_toml
 from flowerbed.spec.words import found
-
-__all__ = ["AppManifest", "check_run_config", "parse_app", "parse_config_arguments"]
 
 _REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _SMALLEST = (
@@ -70,17 +68,6 @@ class AppManifest:
         lines = [f"python {self.requires_python or ''}", f"dynamic {self.dynamic_dependencies}"]
         lines += sorted(str(requirement) for requirement in self.requirements)
         return f"sha256:{hashlib.sha256(chr(10).join(lines).encode()).hexdigest()}"
-
-
-def check_run_config(manifest: AppManifest, given: Mapping[str, object]) -> None:
-    """Check that an app has every run config key that is given.
-
-    Raises
-    ------
-    UsageError
-        For all unknown keys, each with its nearest known one.
-    """
-    run_config.check_run_config(manifest.config, given)
 
 
 def parse_app(text: str, file: str) -> AppManifest:

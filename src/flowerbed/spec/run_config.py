@@ -3,27 +3,69 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from flowerbed.errors import UsageError
-from flowerbed.spec.toml import NotTomlError, read_toml
-from flowerbed.spec.words import nearest
+from flowerbed.spec.toml import NotTomlError, place_where, read_toml
+from flowerbed.spec.words import found, nearest
 
 ConfigValue: TypeAlias = str | int | float | bool
 
 # flwr.common.config.parse_config_args, unchanged from 1.22 to 1.42. flwr passes over what the pattern does not
 # match; here that is an error.
+_LEAST = -(2**63)
+_TYPES: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+TOO_LARGE = "does not fit into Flower's 64 bits"
+"""What is said of a whole number that a run config cannot hold."""
+
 _PAIR = re.compile(r"(\S+?)=('[^']*'|\"[^\"]*\"|\S+)")
 
 
 class NotAConfigValueError(ValueError):
-    """A value in a config is neither text, a number, nor true or false; becomes one of ours before it leaves."""
+    """Flower has no place for a value of a config; becomes one of ours before it leaves."""
 
-    def __init__(self, key: str) -> None:
-        super().__init__(f"{key} is neither text, a number, nor true or false, nor a table of those")
+    def __init__(self, key: str, why: str = "is neither text, a number, nor true or false, nor a table of those"):
+        super().__init__(f"{key} {why}")
         self.key = key
+
+
+@dataclass(frozen=True)
+class Given:
+    """A value that the command line gives.
+
+    Parameters
+    ----------
+    value : str, int, float or bool
+        What it is.
+    where : str
+        The option, or the place in a file, that says so.
+    """
+
+    value: ConfigValue
+    where: str
+
+
+@dataclass(frozen=True)
+class ConfigFault:
+    """What is wrong with a value of a run config.
+
+    Parameters
+    ----------
+    key : str
+        Its key.
+    message, hint : str
+        What is wrong, and what to write; the hint may be empty.
+    unknown : bool
+        Whether the app has no such key.
+    """
+
+    key: str
+    message: str
+    hint: str = ""
+    unknown: bool = False
 
 
 def flatten(table: Mapping[str, object], prefix: str = "") -> dict[str, ConfigValue]:
@@ -38,6 +80,8 @@ def flatten(table: Mapping[str, object], prefix: str = "") -> dict[str, ConfigVa
     for key, value in table.items():
         if isinstance(value, Mapping):
             flat |= flatten(value, f"{prefix}{key}.")
+        elif isinstance(value, int) and not _LEAST <= value < -_LEAST:
+            raise NotAConfigValueError(f"{prefix}{key}", TOO_LARGE)
         elif isinstance(value, str | int | float):
             flat[f"{prefix}{key}"] = value
         else:
@@ -45,7 +89,7 @@ def flatten(table: Mapping[str, object], prefix: str = "") -> dict[str, ConfigVa
     return flat
 
 
-def parse_config_arguments(arguments: Iterable[str]) -> dict[str, ConfigValue]:
+def parse_config_arguments(arguments: Iterable[str]) -> dict[str, Given]:
     """Parse what was given with ``--run-config``.
 
     Parameters
@@ -67,7 +111,7 @@ def parse_config_arguments(arguments: Iterable[str]) -> dict[str, ConfigValue]:
     given = [argument for argument in arguments if argument.strip()]
     if len(given) == 1 and _is_file(given[0]):
         return _read_file(given[0])
-    config: dict[str, ConfigValue] = {}
+    config: dict[str, Given] = {}
     for argument in given:
         if _is_file(argument):
             raise UsageError(
@@ -79,8 +123,8 @@ def parse_config_arguments(arguments: Iterable[str]) -> dict[str, ConfigValue]:
     return config
 
 
-def check_run_config(known: Mapping[str, object], given: Mapping[str, object]) -> None:
-    """Check that an app has every key that is given.
+def config_faults(known: Mapping[str, ConfigValue], given: Mapping[str, ConfigValue]) -> Iterator[ConfigFault]:
+    """Yield what is wrong with a run config: keys that the app does not have, values of another type than the app's.
 
     Parameters
     ----------
@@ -88,30 +132,55 @@ def check_run_config(known: Mapping[str, object], given: Mapping[str, object]) -
         The app's own config, flattened.
     given : mapping
         What is to replace parts of it, flattened.
-
-    Raises
-    ------
-    UsageError
-        For all unknown keys, each with its nearest known one.
     """
-    unknown = []
-    for key in given:
-        if key not in known:
-            guess = nearest(key, known)
-            unknown.append(f'"{key}" (did you mean "{guess}"?)' if guess else f'"{key}"')
-    if unknown:
-        raise UsageError(
-            f"the app's config has no {', no '.join(unknown)}",
-            where="run config",
-            hint=f"It has {', '.join(sorted(known))}." if known else "[tool.flwr.app.config] of the app is empty.",
-        )
+    for key, value in given.items():
+        if key in known:
+            if not _fits(value, known[key]):
+                yield _wrong_type(key, value, known[key])
+            continue
+        guess = nearest(key, known)
+        if guess:
+            hint = f'did you mean "{guess}"?'
+        else:
+            hint = f"it has {', '.join(sorted(known))}" if known else "[tool.flwr.app.config] of the app is empty"
+        yield ConfigFault(key, "the app's config has no such key", hint, unknown=True)
+
+
+def _fits(value: ConfigValue, own: ConfigValue) -> bool:
+    """Tell whether a value can take the place of the app's own: the same type, or a whole number for a fraction."""
+    return type(value) is type(own) or (type(value) is int and type(own) is float)
+
+
+def _wrong_type(key: str, value: ConfigValue, own: ConfigValue) -> ConfigFault:
+    wanted = _TYPES[type(own)]
+    match own, value:
+        case bool(), str() if value.lower() in ("true", "false"):
+            hint = f"write {value.lower()}, without quotes"
+        case int() | float(), str() if not isinstance(own, bool) and _is_number(value, type(own)):
+            hint = "leave out the quotes"
+        case int(), float() if not isinstance(own, bool):
+            hint = f"if the app takes fractions, write {own}.0 in its [tool.flwr.app.config]"
+        case str(), _:
+            written = str(value).lower() if isinstance(value, bool) else value
+            hint = f'put it in quotes: "{written}"'
+        case _:
+            hint = ""
+    return ConfigFault(key, f"wanted {wanted} like the app's own, {found(own)}; found {found(value)}", hint)
+
+
+def _is_number(text: str, kind: type) -> bool:
+    try:
+        kind(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_file(argument: str) -> bool:
     return argument.endswith(".toml") and "=" not in argument
 
 
-def _parse_pairs(argument: str) -> dict[str, ConfigValue]:
+def _parse_pairs(argument: str) -> dict[str, Given]:
     where = f"--run-config {argument}"
     rest = _PAIR.sub("", argument).split()
     if rest:
@@ -124,13 +193,18 @@ def _parse_pairs(argument: str) -> dict[str, ConfigValue]:
             raise UsageError(str(error), where=where) from None
         except NotTomlError:
             if re.fullmatch(r"[A-Za-z0-9_.-]+", key):
-                hint = f"""Text needs quotes that the shell leaves alone: '{key}="{value.strip("'" + '"')}"'."""
-                raise UsageError(f"{key}: {value} is not a TOML value", where=where, hint=hint) from None
+                raise UsageError(f"{key}: {value} is not a TOML value", where=where, hint=_meant(key, value)) from None
             raise UsageError(f'"{key}" is not a key', where=where) from None
-    return config
+    return {key: Given(value, where) for key, value in config.items()}
 
 
-def _read_file(name: str) -> dict[str, ConfigValue]:
+def _meant(key: str, value: str) -> str:
+    if value.lower() in ("true", "false"):
+        return f"TOML writes it in small letters: {key}={value.lower()}"
+    return f"""Text needs quotes that the shell leaves alone: '{key}="{value.strip("'" + '"')}"'."""
+
+
+def _read_file(name: str) -> dict[str, Given]:
     try:
         text = Path(name).expanduser().read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -140,8 +214,24 @@ def _read_file(name: str) -> dict[str, ConfigValue]:
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: a ~ that stands for nobody
         raise UsageError(f"cannot be read: {error}", where=name) from None
     try:
-        return flatten(read_toml(text))
+        config = flatten(read_toml(text))
     except NotTomlError as error:
         raise UsageError(error.message, where=f"{name}:{error.line}:{error.column}") from None
     except NotAConfigValueError as error:
-        raise UsageError(str(error), where=name) from None
+        raise UsageError(str(error), where=_place(name, text, error.key)) from None
+    return {key: Given(value, _place(name, text, key)) for key, value in config.items()}
+
+
+def _place(name: str, text: str, key: str) -> str:
+    """Return where a key of a TOML file stands."""
+    line, column = place_where(text, lambda data: _holds(data, key))
+    return f"{name}:{line}:{column}"
+
+
+def _holds(data: Mapping[str, object], key: str) -> bool:
+    """Tell whether nested tables have a key with dots, whatever its value."""
+    return any(
+        key == name
+        or (isinstance(value, Mapping) and key.startswith(f"{name}.") and _holds(value, key[len(name) + 1 :]))
+        for name, value in data.items()
+    )

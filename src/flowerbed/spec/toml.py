@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable, Mapping
 
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
@@ -56,3 +57,39 @@ def line_of(text: str, *patterns: str) -> int | None:
         if found is None:
             break
     return found
+
+
+def place_where(text: str, there: Callable[[Mapping[str, object]], bool]) -> tuple[int, int]:
+    """Return the line and column, counted from 1, of the statement that makes something so.
+
+    A statement ends where the text up to there is TOML, so this finds it however it is written. It is searched by
+    halves.
+
+    Parameters
+    ----------
+    text : str
+        TOML.
+    there : callable
+        Tells whether it is so in what the first statements of the text say; stays true once it is.
+    """
+    lines = text.split("\n")
+    before, limit = 0, len(lines)  # so many lines do not make it so; the statement begins before this line's end
+    while before + 1 < limit:
+        middle = (before + limit) // 2
+        for end in range(middle, limit):
+            if (data := _read_part("\n".join(lines[:end]))) is not None:
+                if there(data):
+                    limit = end
+                else:
+                    before = end
+                break
+        else:
+            limit = middle
+    return before + 1, len(lines[before]) - len(lines[before].lstrip()) + 1
+
+
+def _read_part(text: str) -> dict[str, object] | None:
+    try:
+        return read_toml(text)
+    except NotTomlError:
+        return None

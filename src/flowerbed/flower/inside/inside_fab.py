@@ -141,9 +141,9 @@ def flatten(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def config_problem(config: dict[str, Any], known: dict[str, Any]) -> str | None:
-    """Return what is wrong with a run's config: a key that the app does not have, or no scalar.
+    """Return what is wrong with a run's config: a key that the app does not have, or a value of another type than its.
 
-    Flower before 1.4x takes an unknown key and lets the run fail, or ignores it.
+    Flower before 1.4x takes an unknown key and lets the run fail, or ignores it; no release looks at types.
     """
     for key, value in config.items():
         if not isinstance(value, str | int | float):  # bool is an int
@@ -154,6 +154,9 @@ def config_problem(config: dict[str, Any], known: dict[str, Any]) -> str | None:
             return f"the value of {key!r} does not fit into 64 bits"
         if key not in known:
             return f"the app has no run config key {key!r}{_nearest(key, known)}"
+        own = type(known[key])
+        if type(value) is not own and (type(value), own) != (int, float):
+            return f"the value of {key!r} is {value!r}, a {type(value).__name__}; the app's own is {known[key]!r}"
     return None
 
 
