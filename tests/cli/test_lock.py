@@ -12,6 +12,7 @@ from cluster.registry import serving
 from flowerbed.flower.releases import DEFAULT
 from flowerbed.kubernetes.manifests.images import PROXY_REPOSITORY, PROXY_TAG
 from flowerbed.spec.lock import Lock, read_lock
+from json_output import differences, heard
 from registry.pushing import push
 
 Say = Callable[..., tuple[int, str]]
@@ -58,7 +59,9 @@ def test_what_is_locked_is_rendered_until_it_is_locked_again(registry: str, say:
 
     assert say("lock", "--check")[0] == 1
     assert not Path("federation.lock").exists()
+    refused = heard("render", *say("render", "--json"))
     status, said = say("lock", "--json")
+    assert differences("lock", [refused, heard("lock", status, said)]) == []
     told = {line["image"]: line["digest"] for line in map(json.loads, said.splitlines())}
     assert (status, dict(locked().images)) == (0, told)
     names = ("team/app:1", f"flwr/superlink:{DEFAULT.release}", f"{PROXY_REPOSITORY}:{PROXY_TAG}")

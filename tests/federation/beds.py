@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flowerbed import processes
+from json_output import Heard
 
 APPS = Path(__file__).parents[1] / "apps"
 FLOWERBED = [sys.executable, "-c", "from flowerbed.cli import main; main()"]
@@ -56,6 +57,7 @@ class Bed:
     environment: dict[str, str] | None = None
     on: tuple[str, ...] = ()
     started: list[subprocess.Popen[str]] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
 
     def __call__(self, *arguments: str, timeout: float = PATIENCE_SECONDS) -> Said:
         """Run a command to its end."""
@@ -68,7 +70,9 @@ class Bed:
             timeout=timeout,
             check=False,
         )
-        return Said(done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr)
+        said = Said(done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr)
+        self.heard.append((" ".join(arguments), said.status, said.lines))
+        return said
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command and leave it running."""

@@ -11,6 +11,7 @@ import pytest
 
 from environments import environment_python, flower_process_environment
 from federation.beds import Bed, tree_of
+from json_output import differences
 
 Make = Callable[[str], Bed]
 OLDEST, NEWEST = "1.22", "1.42"
@@ -84,6 +85,9 @@ def test_one_federation_serves_run_after_run(bed: Make, federation_file: Callabl
 
     following = app.start("run", "--run-config", "seconds=60.0")
     app.wait_for_round(1, run=2)
+    heard, polled = app.heard[:5], len(app.heard)
+    for verb in ("status", "logs", "logs superlink", "logs 1", "runs 1", "node list", "trust show"):
+        app(*verb.split())
     stopped = app("stop", "latest")
     assert stopped.last("run")["verdict"] == "stopped"
     assert app.finish(following).status == 3
@@ -97,8 +101,12 @@ def test_one_federation_serves_run_after_run(bed: Make, federation_file: Callabl
 
     app("down")
     assert [line["verdict"] for line in app("runs").lines] == ["succeeded", "stopped", "timed out"]
+    app("status")
     assert app("down", "--volumes").last("down") == {"type": "down", "was_up": False, "removed": True}
     assert not (app.folder / ".flowerbed").exists()
+    for verb in ("doctor", "env list", "new other"):
+        app(*verb.split())
+    assert differences("federation", [*heard, *app.heard[polled:]]) == []
 
 
 def test_two_runs_at_once_share_the_federation_that_the_first_brought_up(bed: Make) -> None:

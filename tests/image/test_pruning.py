@@ -11,6 +11,8 @@ import pytest
 
 from flowerbed.image import store
 from image.beds import Place, Say, build
+from image.made import FOREIGN
+from json_output import differences, heard
 
 pytestmark = [pytest.mark.usefixtures("registry_here"), pytest.mark.timeout(300)]
 
@@ -34,6 +36,8 @@ def test_what_builds_keep_goes_when_it_is_old_and_comes_again(place: Place, say:
     place.base()
     made = build(say, place, "--push")
     status, said = say("images", "list", "--json")
+    again = say("build", str(place.app), "--platform", f"linux/{FOREIGN}", "--json")
+    assert differences("images", [heard("images list", status, said), heard("build", *again)]) == []
     everything = kept(said)
     assert status == 0
     assert set(everything) == {"what a base holds", "an app's packages", "a layer or a document"}

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from flowerbed.kubernetes.packaging.folder import MARKER
+from json_output import differences, heard
 from kubernetes.federations import FULL, SMALL, Object, named
 
 Say = Callable[..., tuple[int, str]]
@@ -88,6 +89,9 @@ def test_json_has_an_object_on_each_line(file: Callable[..., Path], say: Say) ->
     told = [json.loads(line) for line in said.splitlines()]
     assert status == 0
     assert {line["type"] for line in told} == {"needed", "object"}
+    written = say("render", "--file", str(path), "--output", str(path.parent / "out"), "--json")
+    shown = [{**line, "object": {}} if line["type"] == "object" else line for line in told]
+    assert differences("render", [("render", status, shown), heard("render --output", *written)]) == []
     lines = [line for line in told if line["type"] == "object"]
     assert by_name([line["object"] for line in lines]) == stream(plain)
     assert [f"{line['kind']}/{line['name']}" for line in lines] == list(stream(plain))
