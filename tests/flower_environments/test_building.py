@@ -94,12 +94,21 @@ def no_uv(tmp_path: Path) -> Iterator[Callable[[], None]]:
 
 def test_an_environment_from_nothing(tmp_path: Path, cache: Path, no_uv: Callable[[], None]) -> None:
     """One long story, as building takes seconds: what is in it, that it is found again, that nothing else changed."""
-    app = make_app(tmp_path / "my app", ONE_LINE.replace('"tomlkit', '"little @ file:../little", "tomlkit'))
+    (tmp_path / "pyproject.toml").write_text('[tool.uv.workspace]\nmembers = ["my app", "little", "least"]\n')
+    asks = ONE_LINE.replace('"tomlkit', '"little", "tomlkit')
+    app = make_app(tmp_path / "my app", f"{asks}[tool.uv.sources]\nlittle = {{workspace = true}}\n")
+    make_app(
+        tmp_path / "least",
+        '[build-system]\nrequires = ["setuptools"]\n[project]\nname = "least"\nversion = "3"\n'
+        '[tool.setuptools]\npy-modules = ["least"]\n',
+        **{"least.py": "Y = 3\n"},
+    )
     little = make_app(
         tmp_path / "little",
         '[build-system]\nrequires = ["setuptools"]\n[project]\nname = "little"\nversion = "7"\n'
-        '[tool.setuptools]\npy-modules = ["little"]\n',
-        **{"little.py": "X = 7\n"},
+        'dependencies = ["least"]\n[tool.setuptools]\npy-modules = ["little"]\n'
+        "[tool.uv.sources]\nleast = {workspace = true}\n",
+        **{"little.py": "from least import Y\nX = Y + 4\n"},
     )
     launcher = tmp_path / "launcher.py"
     launcher.write_text(LAUNCHER)

@@ -11,7 +11,8 @@ from flowerbed.environments.app_lock import APP_LOCK, AppLock, Asked, app_lock_a
 from flowerbed.environments.cache import Progress, cache_root, silent, writable
 from flowerbed.environments.model import EnvironmentRequest
 from flowerbed.environments.python import Interpreter, allows
-from flowerbed.environments.sources import local_dependency, project_digest
+from flowerbed.environments.sources import local_projects, project_digest
+from flowerbed.environments.workspaces import settled
 from flowerbed.errors import AppError
 
 
@@ -57,7 +58,7 @@ def request(
             hint="Choose another Python with spec.python.",
         )
     wanted = asked.wanted
-    paths = {name: local_dependency(app, path, name) for name, path in sorted(wanted.paths.items())}
+    paths = local_projects(app, wanted.paths, python.markers())
     return EnvironmentRequest(
         release=release,
         python=python,
@@ -91,7 +92,7 @@ def read_asked(app: Path, *, release: str, python: Interpreter, progress: Progre
         release=release,
         where=str(file),
         markers=python.markers(),
-        settings=reading.uv_settings(pyproject, own),
+        settings=settled(app, reading.uv_settings(pyproject, own), python.markers()),
     )
     requires = str(project.get("requires-python", "")) if isinstance(project, dict) else ""
     return Asked(release, requires, wanted, str(file))

@@ -14,7 +14,7 @@ from flowerbed.environments.cache import Progress, write_durably
 from flowerbed.environments.model import FORMAT, IN_USE, LAST_USED, MANIFEST, EnvironmentRequest
 from flowerbed.environments.requirements import places
 from flowerbed.environments.solving import LOCK, solve, write_project
-from flowerbed.environments.sources import copy_project
+from flowerbed.environments.sources import copy_local
 from flowerbed.environments.uv import run, uv
 from flowerbed.environments.uv_errors import explain
 from flowerbed.errors import EnvironmentFailed
@@ -93,7 +93,7 @@ def build(wanted: EnvironmentRequest, folder: Path, progress: Progress) -> None:
 
     way = "solving" if wanted.lock is None else "from app.lock"
     progress(f"preparing Flower {wanted.release} on Python {wanted.python.version}: {way} ({needs})")
-    paths = {name: _own_copy(path, project / "local" / name) for name, path in wanted.paths.items()}
+    paths = _own_copies(wanted, project / "local")
     if wanted.lock is None:
         write_project(project, [*wanted.requirements, f"flwr=={wanted.release}"], wanted.settings, paths)
         solved = solve(project, python, doing=doing, where=wanted.where, progress=progress)
@@ -139,12 +139,13 @@ def _check_release(wanted: EnvironmentRequest, found: str | None, what: str) -> 
         )
 
 
-def _own_copy(path: Path, to: Path) -> Path:
-    """Copy a project, as building it would write into its folder; a wheel or an archive stays where it is."""
-    if path.is_file():
-        return path
-    copy_project(path, to)
-    return to
+def _own_copies(wanted: EnvironmentRequest, to: Path) -> dict[str, Path]:
+    """Copy local projects, as building them would write into their folders; a wheel or an archive stays where it is."""
+    copies = {name: path if path.is_file() else to / name for name, path in wanted.paths.items()}
+    for name, path in wanted.paths.items():
+        if not path.is_file():
+            copy_local(path, copies[name], copies, wanted.python.markers())
+    return copies
 
 
 def _installed(python: Path, folder: Path) -> list[tuple[str, str]]:

@@ -158,7 +158,15 @@ def wanted(
             requirement.url = None
         kept[str(requirement)] = None
     rest, from_settings = _settings(settings or {}, release, where, markers)
-    return Wanted(tuple(sorted(kept)), {**from_settings, **paths}, rest)
+    named = {name_of(text) for text in kept} | _named_by(rest)
+    used = {name: path for name, path in from_settings.items() if name in named}
+    return Wanted(tuple(sorted(kept)), {**used, **paths}, rest)
+
+
+def _named_by(settings: Mapping[str, Any]) -> set[str]:
+    """Return the packages that settings ask for by name."""
+    lists = ("override-dependencies", "constraint-dependencies", "build-constraint-dependencies")
+    return {name_of(str(line)) for setting in lists for line in _list(settings.get(setting))}
 
 
 def local_path(url: str | None) -> str | None:
@@ -171,6 +179,12 @@ def local_path(url: str | None) -> str | None:
         text = re.sub(r"^file:(//(localhost)?(?=/))?", "", text)
         return re.sub(r"%([0-9A-Fa-f]{2})", lambda match: chr(int(match[1], 16)), text).split("#")[0]
     return text if "://" not in text and not text.startswith(("git+", "hg+", "svn+", "bzr+")) else None
+
+
+def name_of(requirement: str) -> str:
+    """Return the normalised name of what a requirement asks for; empty where it cannot be read."""
+    found = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
+    return canonicalize_name(found[1]) if found else ""
 
 
 def _parse(text: str, where: str) -> Requirement:

@@ -46,7 +46,7 @@ def write_project(
         "tool.uv": {**settings, "sources": sources},
     }
     text = "".join(
-        f"[{table}]\n" + "".join(f"{_toml(key)} = {_toml(value)}\n" for key, value in content.items()) + "\n"
+        f"[{table}]\n" + "".join(f"{toml(key)} = {toml(value)}\n" for key, value in content.items()) + "\n"
         for table, content in tables.items()
     )
     (folder / "pyproject.toml").write_text(text, encoding="utf-8")
@@ -68,11 +68,12 @@ def solve(folder: Path, python: Path, *, doing: str, where: str | None, progress
     return {canonicalize_name(entry["name"]): str(entry.get("version", "")) for entry in lock.get("packages", [])}
 
 
-def _toml(value: object) -> str:
+def toml(value: object) -> str:
+    """Write a value as TOML, on one line."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{toml(key)} = {toml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_toml, value)) + "]"
+        return "[" + ", ".join(map(toml, value)) + "]"
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
     # JSON's true, false, numbers and strings are TOML's, if no character is written as two surrogates.

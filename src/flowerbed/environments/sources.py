@@ -5,9 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from packaging.utils import canonicalize_name
+
+from flowerbed.environments.requirements import FLWR
+from flowerbed.environments.solving import toml
+from flowerbed.environments.workspaces import find_workspace, local_sources
 from flowerbed.errors import AppError
 
 _SKIPPED = {"__pycache__", "build", "dist", "env", "node_modules", "site-packages", "venv"}
@@ -76,10 +83,78 @@ def local_dependency(app: Path, path: str, name: str) -> Path:
         return place
     problem = "that folder is no Python project" if place.is_dir() else "nothing is there"
     raise AppError(
-        f"the app's dependency {name!r} is to come from {path!r}, and {problem}",
+        f"the dependency {name!r} is to come from {path!r}, and {problem}",
         where=str(app / "pyproject.toml"),
-        hint="Give a path, relative to the app's folder, of a wheel or of a folder with a pyproject.toml.",
+        hint="Give a path, relative to that file, of a wheel or of a folder with a pyproject.toml.",
     )
+
+
+def local_projects(app: Path, named: Mapping[str, str], markers: Mapping[str, str]) -> dict[str, Path]:
+    """Return all that lies on this machine and may be installed: what an app names, what that names, and so on.
+
+    Parameters
+    ----------
+    app : Path
+        The app's folder.
+    named : mapping of str to str
+        Package → path, as the app has it.
+    markers : mapping
+        The values of the environment markers that differ from those of our own Python.
+
+    Raises
+    ------
+    AppError
+        If nothing is at one of the paths, or a source is no member of the workspace that it names.
+    """
+    found: dict[str, Path] = {}
+    queue = [(app, name, path) for name, path in sorted(named.items())]
+    while queue:
+        folder, name, path = queue.pop(0)
+        if name not in found:
+            found[name] = place = local_dependency(folder, path, name)
+            nested = local_sources(place, markers)[1] if place.is_dir() else {}
+            queue += [(place, *one) for one in sorted(nested.items())]
+    return dict(sorted(found.items()))
+
+
+def copy_local(root: Path, to: Path, copies: Mapping[str, Path], markers: Mapping[str, str]) -> None:
+    """Copy a project to be built from, so that the sources in it name the copies of other projects.
+
+    Parameters
+    ----------
+    root, to : Path
+        The project, and where its copy is made.
+    copies : mapping of str to Path
+        Package → the folder or file from which it is installed.
+    markers : mapping
+        As for `local_projects`.
+    """
+    copy_project(root, to)
+    file = to / "pyproject.toml"
+    settings, _ = local_sources(root, markers)
+    if not file.is_file() or not (settings.get("sources") or find_workspace(root)):
+        return
+    pyproject = tomllib.loads(file.read_text(encoding="utf-8"))
+    own = pyproject.setdefault("tool", {}).setdefault("uv", {})
+    own.pop("workspace", None)  # its members are not beside the copy
+    own["sources"] = _of_copies(settings.get("sources", {}), copies)
+    if "index" in settings:
+        own["index"] = settings["index"]
+    file.write_text("".join(f"{toml(key)} = {toml(value)}\n" for key, value in pyproject.items()), encoding="utf-8")
+
+
+def _of_copies(sources: Mapping[str, Any], copies: Mapping[str, Path]) -> dict[str, Any]:
+    found = {}
+    for name, value in sources.items():
+        package = canonicalize_name(name)
+        local = any(
+            isinstance(entry, dict) and "path" in entry for entry in (value if isinstance(value, list) else [value])
+        )
+        if package in copies:
+            found[name] = {"path": str(copies[package])}
+        elif package != FLWR and not local:
+            found[name] = value
+    return found
 
 
 def _digest(root: Path, files: Iterator[Path] | list[Path]) -> str:
