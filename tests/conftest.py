@@ -11,7 +11,7 @@ from cluster.wanted import ClusterFirst, says_cluster, turn_of, wants_cluster
 from environments import EVERYDAY
 from flowerbed.flower.releases import RELEASES, Row
 
-pytest_plugins = ["cluster.fixtures", "cut_off", "saying"]
+pytest_plugins = ["cluster.fixtures", "cut_off", "judged", "saying"]
 
 HERE = Path(__file__).parent
 

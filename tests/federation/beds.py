@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from flowerbed import processes
-from json_output import Heard
+from json_output import Heard, heard
+from judged import lines_of
 
 APPS = Path(__file__).parents[1] / "apps"
 FLOWERBED = [sys.executable, "-c", "from flowerbed.cli import main; main()"]
@@ -70,8 +70,8 @@ class Bed:
             timeout=timeout,
             check=False,
         )
-        said = Said(done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr)
-        self.heard.append((" ".join(arguments), said.status, said.lines))
+        said = Said(done.returncode, lines_of(done.stdout), done.stderr)
+        self.heard.append(heard(" ".join(arguments), said.status, done.stdout))
         return said
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -89,7 +89,7 @@ class Bed:
     def finish(self, process: subprocess.Popen[str]) -> Said:
         """Wait for a started command."""
         output, _ = process.communicate(timeout=PATIENCE_SECONDS)
-        return Said(process.returncode, [json.loads(line) for line in output.splitlines()], "")
+        return Said(process.returncode, lines_of(output), "")
 
     def clear(self) -> None:
         """End what a test left behind: its commands, and the federation."""
@@ -115,6 +115,10 @@ class Bed:
         assert found, self.status()
         assert isinstance(found[0], int)
         return found[0]
+
+    def restarts(self, component: str) -> int:
+        """Return how often a component was started again."""
+        return next(int(item["restarts"]) for item in self.status()["components"] if item["name"] == component)
 
     def run(self, number: int) -> dict[str, Any]:
         """Return a run of history; empty while there is none of that number."""
