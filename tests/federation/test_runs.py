@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from environments import environment_python, flower_process_environment
-from federation.beds import Bed, tree_of
+from federation.beds import FLOWERBED, Bed, tree_of
 from json_output import differences
 
 Make = Callable[[str], Bed]
@@ -63,6 +64,19 @@ def test_clientapps_that_always_raise_are_a_failure_with_their_traceback(bed: Ma
     assert "got no train result" in run["reason"]
     assert "ValueError: the hospital's data is not mounted" in run["detail"]
     assert "Traceback (most recent call last)" in run["detail"]
+    assert "\\u001b" not in json.dumps([line for line in said.lines if line.get("type") != "event"])
+    logged = [line["text"] for line in app("logs", "latest").lines]
+    assert "here is the ServerApp" in logged
+    assert not [line for line in logged if "\x1b" in line]
+    shown = subprocess.run(
+        [*FLOWERBED, "logs", "latest"],
+        cwd=app.folder,
+        env={**os.environ, "FORCE_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "here is \x1b[34mthe ServerApp\x1b[0m\n" in shown.stdout
 
 
 def test_one_federation_serves_run_after_run(bed: Make, federation_file: Callable[..., str]) -> None:

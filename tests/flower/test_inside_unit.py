@@ -70,6 +70,18 @@ def test_a_program_that_ends_by_itself_is_a_failure(status: int, expected: int) 
         assert f"[flowerbed: supernode ended with status {status}; superexec is ended too]" in unit.lines
 
 
+@pytest.mark.parametrize("programs", [1, 2])
+def test_control_sequences_do_not_reach_the_log_of_a_pod(programs: int) -> None:
+    code = r"print('\x1b]0;mine\x07\x1b[92mINFO\x1b[0m: a \x1b[2Jb é'); print('1%\r2%\r3%'); print('here')"
+    words = [*program("supernode", code), *(program("superexec", WAITS) if programs == 2 else [])]
+    with RunningUnit(words) as unit:
+        unit.ends()
+        prefix = "supernode | " if programs == 2 else ""
+        assert [line for line in unit.lines if line.startswith(f"{prefix}INFO")] == [f"{prefix}INFO: a b é"]
+        assert f"{prefix}3%" in unit.lines
+        assert "\x1b" not in unit.text
+
+
 def test_a_program_that_is_not_there() -> None:
     with RunningUnit([*program("supernode", SAYS_GOODBYE), "--", "superexec", "/no/such/program"]) as unit:
         assert unit.ends() == 127

@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError
 
 from flowerbed.cli import COMMANDS, ENVIRONMENT_COMMANDS
 from flowerbed.errors import FlowerbedError, SpecError, UsageError
+from flowerbed.flower.inside.inside_text import plain
 
 USAGE = UsageError.exit_code
 INTERRUPTED = 128 + signal.SIGINT
@@ -43,7 +44,8 @@ def _tell(error: FlowerbedError, *, as_json: bool) -> None:
         print(json.dumps(error.as_dict()), flush=True)
     else:
         count = len(error.problems) if isinstance(error, SpecError) else 1
-        print(f"flowerbed: {count} problems\n{error}" if count > 1 else f"flowerbed: {error}", file=sys.stderr)
+        said = plain(str(error))
+        print(f"flowerbed: {count} problems\n{said}" if count > 1 else f"flowerbed: {said}", file=sys.stderr)
 
 
 def _help_of(tokens: list[str]) -> str:

@@ -10,6 +10,7 @@ from flowerbed.cli.options import LOCAL, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
 from flowerbed.cli.place import runtime_at
 from flowerbed.errors import UsageError
+from flowerbed.flower.inside.inside_text import WholeLines
 from flowerbed.local import logs as component_logs
 from flowerbed.local.runtime import LocalRuntime
 from flowerbed.runs.names import resolve_run
@@ -71,17 +72,13 @@ def _list(out: Output, runtime: LocalRuntime, components: dict[str, Path]) -> No
 
 
 def _show(out: Output, path: Path, follow: bool, going_on: Callable[[], bool]) -> None:
-    offset = 0
+    log, lines = component_logs.Growing(path), WholeLines()
     while True:
         more = going_on() if follow else False
-        end = component_logs.size(path)
-        offset = 0 if end < offset else offset  # trimmed meanwhile
-        if end > offset:
-            text = component_logs.read_from(path, offset)
-            offset = end
-            for line in text.splitlines():
-                out.data("line", {"text": line})
-                out.say(line)
+        for line in lines.feed(log.read()):
+            out.log_line(line)
         if not more:
-            return
+            break
         time.sleep(POLL_SECONDS)
+    for line in lines.finish():
+        out.log_line(line)

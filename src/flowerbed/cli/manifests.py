@@ -12,6 +12,6 @@ from flowerbed.kubernetes.yaml_text import dump_all
 def print_objects(out: Output, made: list[dict[str, Any]]) -> None:
     """Print objects as one stream, or as a JSON line each."""
     for item in made:
-        out.data("object", {"kind": item["kind"], "name": name(item), "object": item})
+        out.data("object", {"kind": item["kind"], "name": name(item), "object": item}, exact=True)
     if not out.as_json:
         print(dump_all(made), end="", flush=True)

@@ -56,7 +56,7 @@ def up(out: Output, place: Path, context: str | None, *, flower: str | None, dry
         wanted = found.objects(release, runtime.namespace)
         if dry_run:
             difference = runtime.preview(found.federation, wanted, release, force=force)
-            out.data("diff", {"changes": bool(difference), "diff": difference})
+            out.data("diff", {"changes": bool(difference), "diff": difference}, exact=True)
             out.say(difference.rstrip() or "Nothing would change.")
             return 0
         with until_interrupted() as interrupted, out.working("applying"):
@@ -331,8 +331,7 @@ def _pod_of(of: str, pods: Mapping[str, Mapping[str, object]]) -> tuple[str | No
 
 def _line(out: Output, line: str, prefix: str) -> None:
     if line.startswith(prefix):
-        out.data("line", {"text": line.removeprefix(prefix)})
-        out.say(line.removeprefix(prefix))
+        out.log_line(line.removeprefix(prefix))
 
 
 def _restarts(pod: Mapping[str, object]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import sys
 import time
@@ -13,6 +14,7 @@ from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from flowerbed.cli import tables
+from flowerbed.flower.inside.inside_text import plain
 from flowerbed.runs.runtime import Event
 
 
@@ -32,22 +34,29 @@ class Output:
 
     @property
     def live(self) -> bool:
-        """Whether someone watches a terminal."""
-        return not self.as_json and sys.stdout.isatty()
+        """Whether someone watches a terminal that can be written over."""
+        return not self.as_json and sys.stdout.isatty() and not _is_dumb()
 
     def say(self, text: str = "") -> None:
-        """Say a line to a person."""
+        """Say a line to a person; what an app put into it cannot steer a terminal."""
         if not self.as_json:
-            print(text, flush=True)
+            print(plain(text), flush=True)
+
+    def log_line(self, text: str) -> None:
+        """Show a line of a program's log: its colours on a terminal, and no other control sequence anywhere."""
+        if self.as_json:
+            self.data("line", {"text": text})
+        else:
+            print(plain(text, colours=takes_colours(is_terminal=sys.stdout.isatty())), flush=True)
 
     def step(self, text: str) -> None:
         """Tell of progress: the live line on a terminal, a line of its own elsewhere."""
         if self.as_json:
             return
         if self._status is not None:
-            self._status.update(text)
+            self._status.update(_as_it_is(text))
         else:
-            print(f"[{time.monotonic() - self._began:6.1f} s] {text}", flush=True)
+            print(f"[{time.monotonic() - self._began:6.1f} s] {plain(text)}", flush=True)
 
     def event(self, event: Event) -> None:
         """Tell of an event."""
@@ -58,12 +67,18 @@ class Output:
         else:
             self.step(f"{event.subject}: {event.message}")
 
-    def data(self, kind: str, value: object) -> None:
-        """Write something for programs."""
+    def data(self, kind: str, value: object, *, exact: bool = False) -> None:
+        """Write something for programs.
+
+        Parameters
+        ----------
+        exact : bool
+            It is the user's own, such as a manifest: leave it as it is, control characters included.
+        """
         if self.as_json:
             body = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
             content = body if isinstance(body, dict) else {"value": body}
-            print(json.dumps({"type": kind, **_finite(content)}, default=str, allow_nan=False), flush=True)
+            print(json.dumps({"type": kind, **_sayable(content, exact)}, default=str, allow_nan=False), flush=True)
 
     @contextmanager
     def working(self, text: str) -> Iterator[None]:
@@ -74,7 +89,7 @@ class Output:
             return
         from rich.console import Console
 
-        with Console().status(text) as self._status:
+        with Console().status(_as_it_is(text)) as self._status:
             try:
                 yield
             finally:
@@ -100,14 +115,34 @@ class Output:
         if self.as_json:
             return
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        for line in tables.lines(headings, rows, width=width, long=long, least_needed=least_needed):
+        cells = [[plain(cell) for cell in row] for row in rows]
+        for line in tables.lines(headings, cells, width=width, long=long, least_needed=least_needed):
             print(line, flush=True)
 
 
-def _finite(value: Any) -> Any:
-    """Return a value as JSON can hold it: a metric that is no number is null there."""
+def takes_colours(*, is_terminal: bool) -> bool:
+    """Tell whether colours are wanted, as rich does: by the environment first, then by what is written to."""
+    forced = os.environ.get("FORCE_COLOR")
+    return (is_terminal if forced is None else forced != "") and not _is_dumb() and not os.environ.get("NO_COLOR")
+
+
+def _is_dumb() -> bool:
+    return os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+
+
+def _as_it_is(text: str) -> Any:
+    """Return a text in which rich sees no markup: an app's words may hold brackets."""
+    from rich.text import Text
+
+    return Text(plain(text))
+
+
+def _sayable(value: Any, exact: bool) -> Any:
+    """Return a value as JSON can hold it, a metric that is no number as null, and texts without control sequences."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: _sayable(item, exact) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [_sayable(item, exact) for item in value]
+    if isinstance(value, str) and not exact:
+        return plain(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 KEEP_BYTES = 4 * 2**20
@@ -29,6 +30,34 @@ def read_from(path: Path, offset: int, *, limit: int = KEEP_BYTES) -> str:
             return log.read().decode(errors="replace")
     except OSError:
         return ""
+
+
+class Growing:
+    """A log that grows, read piece by piece; letters are never cut in two.
+
+    Parameters
+    ----------
+    path : Path
+        The log, there or not.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def read(self) -> str:
+        """Return what came since; of much of it, the last part."""
+        try:
+            with self._path.open("rb") as log:
+                end = log.seek(0, 2)
+                start = self._offset if self._offset <= end else 0  # trimmed meanwhile
+                log.seek(max(start, end - KEEP_BYTES))
+                piece = log.read()
+                self._offset = log.tell()
+        except OSError:
+            return ""
+        return self._decoder.decode(piece)
 
 
 def trim(path: Path) -> bool:

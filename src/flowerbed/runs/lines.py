@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from flowerbed.flower.inside.inside_text import without_codes
 from flowerbed.runs import literals
 from flowerbed.runs.events import (
     LEGACY,
@@ -28,7 +29,7 @@ from flowerbed.runs.events import (
     Waiting,
 )
 from flowerbed.runs.summaries import SummaryReader
-from flowerbed.runs.text import split_level, strip_ansi
+from flowerbed.runs.text import split_level
 
 LINE_LIMIT = 64 * 1024
 """Characters kept of one line: an app may print a whole array, and the supervisor has to stay small."""
@@ -107,7 +108,7 @@ class LineParser:
             yield StrategyStarting(at, name)
 
     def _line(self, line: str, at: float) -> Iterator[LogEvent]:
-        level, message = split_level(strip_ansi(line))
+        level, message = split_level(without_codes(line))
         message = message.rstrip()
         bare = message.strip()
         if self._record:

@@ -1,4 +1,4 @@
-"""Log text as Flower's programs write it, made plain: colours off, the level told apart from the message.
+"""Log text as Flower's programs write it: its last lines, and the level told apart from the message.
 
 Flower's console handler (``flwr.common.logger`` up to 1.34, ``flwr.supercore.logger`` since 1.35) writes
 ``<colour>INFO <time?><reset>:      message`` in every release from 1.22 to 1.42, one newline after each record.
@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import re
 
-_ESCAPE = re.compile(r"\x1b(?:\[[0-9:;<=>?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+from flowerbed.flower.inside.inside_text import plain
+
 _PREFIX = re.compile(
     r"(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) "
     r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+)?"  # where the program was told to write times
     r"\s*: {1,6}(?: (?P<message>.*)|$)",
     re.DOTALL,
 )
-
-
-def strip_ansi(text: str) -> str:
-    """Return the text without terminal escape sequences."""
-    return _ESCAPE.sub("", text) if "\x1b" in text else text
 
 
 def split_level(line: str) -> tuple[str | None, str]:
@@ -30,5 +26,5 @@ def split_level(line: str) -> tuple[str | None, str]:
 
 def last_lines(text: str, count: int) -> str:
     """Return the last `count` lines of a log, colours off, blank lines at the end left out."""
-    lines = strip_ansi(text).rstrip().splitlines()
+    lines = plain(text).rstrip().split("\n")
     return "\n".join(lines[-count:]) if count > 0 else ""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from flowerbed.runs.text import last_lines, split_level, strip_ansi
+from flowerbed.flower.inside.inside_text import plain
+from flowerbed.runs.text import last_lines, split_level
 
 __all__ = ["LIMIT", "last_lines", "last_traceback", "summary_of"]
 
@@ -39,7 +40,7 @@ def last_traceback(text: str, *, limit: int = LIMIT) -> str | None:
         returned only if there is no other.
     """
     # Lines are parted as a terminal would, not as str.splitlines does: a message may hold a form feed.
-    lines = [line.rstrip("\r") for line in strip_ansi(text).split("\n")]
+    lines = plain(text).split("\n")
     found: list[str] = []
     at = 0
     while at < len(lines):

@@ -41,7 +41,8 @@ def at_sites() -> dict[str, Path]:
     """Return the scripts that run a SuperNode's unit elsewhere: file name → file."""
     names = (
         *("unit.py", "unit_options.py", "wedge.py", "node_keys.py", "inside_finishing.py"),
-        *("inside_health.py", "inside_proc.py", "inside_programs.py", "inside_ready.py", "first_request.py"),
+        *("inside_health.py", "inside_proc.py", "inside_programs.py", "inside_ready.py", "inside_text.py"),
+        "first_request.py",
     )
     return {name: _HERE / name for name in names}
 
@@ -50,7 +51,8 @@ def in_pods() -> dict[str, Path]:
     """Return the scripts that run in a federation's Pods: file name → file."""
     names = (
         *("unit.py", "unit_options.py", "wedge.py", "inside_finishing.py"),
-        *("inside_health.py", "inside_proc.py", "inside_programs.py", "inside_ready.py", "first_request.py"),
+        *("inside_health.py", "inside_proc.py", "inside_programs.py", "inside_ready.py", "inside_text.py"),
+        "first_request.py",
         *("inside_admission.py", "register_nodes.py", "node_keys.py"),
         *("submit.py", "inside_inbox.py"),
         *("client.py", "inside_control.py", "inside_fab.py"),

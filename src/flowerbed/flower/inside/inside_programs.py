@@ -73,25 +73,25 @@ class Program:
         """Whether it was started and has not ended."""
         return self.pid != 0 and self.status is None
 
-    def start(self, take: Callable[[bytes], None] | None) -> None:
+    def start(self, take: Callable[[bytes], None]) -> None:
         """Start it, in a session of its own.
 
         Parameters
         ----------
-        take : callable or None
-            Takes each line of what it says; without one it writes to our own standard output by itself.
+        take : callable
+            Takes each line of what it says.
         """
         child = subprocess.Popen(
             self.argv,
             env=self.env,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if take else None,
-            stderr=subprocess.STDOUT if take else None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
         )
         child.returncode = 0  # reaped with everything else; Popen must not try it a second time
         self.pid = child.pid
-        if take and child.stdout:
+        if child.stdout:
             self.reader = threading.Thread(target=_read, args=(child.stdout, take), name=self.name, daemon=True)
             self.reader.start()
 

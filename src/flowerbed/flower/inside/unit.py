@@ -6,7 +6,8 @@
 
 Kubernetes restarts single containers, never all those of a Pod. A SuperNode without its SuperExec (or the other way
 round) hangs and is noticed by nobody, so both live in one container, and this is its process 1. It passes on what
-they say, line by line and with the program's name in front where there is more than one; it reaps orphans; it
+they say, line by line, without colours and other control sequences, with the program's name in front
+where there is more than one; it reaps orphans; it
 notices a SuperNode for which a run waits in vain (`wedge`); it tells a kubelet whether the unit is ready.
 
 =========================== ===========================================================================================
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
         wedge,
     )
     from flowerbed.flower.inside.inside_programs import SETTLE, Output, Program
+    from flowerbed.flower.inside.inside_text import plain_bytes
 else:  # a script in a container: its folder is on the path, our package is not
     import inside_finishing
     import inside_health
@@ -80,6 +82,7 @@ else:  # a script in a container: its folder is on the path, our package is not
     import unit_options
     import wedge
     from inside_programs import SETTLE, Output, Program
+    from inside_text import plain_bytes
 
 NOT_READY = 69
 WEDGED = 70
@@ -255,11 +258,10 @@ class Unit:
         return [pid for top in pids for pid in (top, *inside_proc.descendants(top, table))]
 
     def _start(self) -> int:
-        piped = len(self._programs) > 1 or self._wedge is not None or self._refusal is not None
         for number, program in enumerate(self._programs):
             hear = self._hear if number == 0 else None
             try:
-                program.start(self._taker(program, hear) if piped else None)
+                program.start(self._taker(program, hear))
             except OSError as error:
                 self._output.say(f"{program.name} cannot be started: {program.argv[0]}: {error.strerror}")
                 return CANNOT_START
@@ -269,7 +271,7 @@ class Unit:
         prefix = self._prefix(program).encode()
 
         def take(line: bytes) -> None:
-            self._output.write(prefix + line)
+            self._output.write(prefix + plain_bytes(line))
             if hear is not None:
                 hear(line)
 

@@ -1,4 +1,4 @@
-"""Every training ends in an error, as when a volume was forgotten."""
+"""Every training ends in an error, as when a volume was forgotten; its words would steer a terminal."""
 
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
@@ -7,7 +7,7 @@ app = ClientApp()
 
 
 def open_data() -> None:
-    raise ValueError("the hospital's data is not mounted")
+    raise ValueError("\x1b]0;mine\x07the hospital's \x1b[31mdata\x1b[0m is not mounted\x1b[2J")
 
 
 @app.train()

@@ -10,6 +10,7 @@ app = ServerApp()
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
+    print("here is \x1b[34mthe ServerApp\x1b[0m\x1b]0;mine\x07", flush=True)
     FedAvg().start(
         grid=grid,
         initial_arrays=ArrayRecord([np.zeros(3)]),

@@ -1,0 +1,78 @@
+"""What a person sees: colours where they are wanted, nothing that steers a terminal, and no line again and again."""
+
+from __future__ import annotations
+
+import json
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from flowerbed.cli import logs
+from flowerbed.cli.output import Output, takes_colours
+
+CLEAR = "\x1b[2J"
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("colour", [{}, {"NO_COLOR": "1"}, {"NO_COLOR": ""}], ids=str)
+@pytest.mark.parametrize("forced", [{}, {"FORCE_COLOR": "1"}, {"FORCE_COLOR": ""}], ids=str)
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb", "unknown"])
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_colours_are_wanted_where_rich_writes_them(
+    colour: dict[str, str], forced: dict[str, str], term: str, is_terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**colour, **forced, "TERM": term}.items():
+        monkeypatch.setenv(name, value)
+    file = Terminal() if is_terminal else StringIO()
+    Console(file=file).print("red", style="red")
+    assert takes_colours(is_terminal=is_terminal) == ("\x1b[31m" in file.getvalue())
+
+
+def test_what_an_app_says_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    out = Output()
+    out.say(f"a {CLEAR}reason")
+    out.step(f"a \x1b[31mround{CLEAR}")
+    out.table(["FILE"], [[f"model{CLEAR}.npz"]])
+    out.log_line(f"\x1b[31mlog{CLEAR}")
+    Output(as_json=True).data("run", {"reason": f"\x1b[31mred{CLEAR}", "rounds": [{"kind": "\x07bell"}]})
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert json.loads(said.splitlines()[-1]) == {"type": "run", "reason": "red", "rounds": [{"kind": "bell"}]}
+
+
+def test_an_app_s_brackets_are_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    out = Output()
+    with out.working("[/nothing] is closed"):
+        out.step("loss[/x]=[red]0.5")
+    assert "loss[/x]=[red]0.5" in terminal.getvalue()
+
+
+def test_a_line_of_a_log_is_shown_once_it_is_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sequence and a letter that are cut in two, a log that is trimmed, and a last line without an end."""
+    path = tmp_path / "superlink.log"
+    pieces = [b"one \x1b[3", b"1mred\x1b[0m and \xc3", b"\xa9\ntw", b"o\n", b"three"]
+    path.write_bytes(b"")
+    wrote: list[bytes] = []
+
+    def write(_seconds: float) -> None:
+        wrote.append(pieces[len(wrote)])
+        with path.open("ab") as log:
+            log.write(wrote[-1])
+
+    monkeypatch.setattr("time.sleep", write)
+    logs._show(Output(), path, True, lambda: len(wrote) < len(pieces))
+    assert capsys.readouterr().out == "one red and é\ntwo\nthree\n"
