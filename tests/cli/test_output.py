@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
@@ -12,6 +13,10 @@ from rich.console import Console
 
 from flowerbed.cli import logs
 from flowerbed.cli.output import Output, takes_colours
+from flowerbed.runs.history import stopped
+from flowerbed.runs.records import Phase, RunRecord, Verdict
+from flowerbed.runs.runtime import Event
+from saying import Say
 
 CLEAR = "\x1b[2J"
 
@@ -76,3 +81,49 @@ def test_a_line_of_a_log_is_shown_once_it_is_whole(
     monkeypatch.setattr("time.sleep", write)
     logs._show(Output(), path, True, lambda: len(wrote) < len(pieces))
     assert capsys.readouterr().out == "one red and é\ntwo\nthree\n"
+
+
+def test_a_step_that_goes_on_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    out = Output()
+    for text in ("waiting for run 3", "waiting for run 3", "waiting for run 4", "waiting for run 3"):
+        out.step(text)
+    assert [line.partition("] ")[2][-1] for line in capsys.readouterr().out.splitlines()] == ["3", "4", "3"]
+
+
+def test_an_event_of_a_run_names_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    Output().event(Event(0.0, "run", "8", "stopped: on request"))
+    assert capsys.readouterr().out.endswith("] run 8: stopped: on request\n")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "before", "said"),
+    [
+        (Verdict.STOPPED, False, "Run 9 is stopped."),
+        (Verdict.STOPPED, True, "Run 9 was already stopped."),
+        (Verdict.SUCCEEDED, True, "Run 9 had already finished: succeeded."),
+        (Verdict.FAILED, False, "Run 9 had already finished: failed."),
+    ],
+)
+def test_what_stop_says(verdict: Verdict, before: bool, said: str) -> None:
+    assert stopped(RunRecord(9, "1", "app", Phase.FINISHED, verdict=verdict), before=before) == said
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        (["stop", "4", "5"], "an argument too many: 5\nSee `flowerbed stop --help`."),
+        (["runs", "1", "2", "3"], "arguments too many: 2 3\nSee `flowerbed runs --help`."),
+        (["trust", "show", "x"], "an argument too many: x\nSee `flowerbed trust show --help`."),
+    ],
+)
+def test_arguments_that_are_too_many_are_named(say: Say, tokens: list[str], said: str) -> None:
+    assert say(*tokens) == (2, f"flowerbed: {said}\n")
+
+
+@pytest.mark.parametrize("command", ["flowerbed schema | true", "flowerbed schema >&-", "flowerbed env list >&- 2>&-"])
+def test_nobody_reads(command: str) -> None:
+    """A reader that went away, and streams that are closed, are no traceback."""
+    flowerbed = Path(sys.executable).with_name("flowerbed")
+    script = command.replace("flowerbed", str(flowerbed), 1).replace("| true", "| (exec <&-; true)")
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {script}"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

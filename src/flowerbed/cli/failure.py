@@ -6,10 +6,11 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnusedCliTokensError
 
-from flowerbed.cli import COMMANDS, ENVIRONMENT_COMMANDS
+from flowerbed.cli import COMMANDS, GROUPS
 from flowerbed.errors import FlowerbedError, SpecError, UsageError
 from flowerbed.flower.inside.inside_text import plain
 
@@ -19,19 +20,35 @@ INTERRUPTED = 128 + signal.SIGINT
 
 def call(door: App, tokens: list[str]) -> int:
     """Run a command; turn whatever it raises into a message and an exit status."""
+    _open_streams()
+    try:
+        return _call(door, tokens)
+    except BrokenPipeError:  # the reader of a pipe went away: `flowerbed logs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _open_streams() -> None:
+    """Write to nowhere where standard output or error was closed: `flowerbed status >&-`."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - until we end
+
+
+def _call(door: App, tokens: list[str]) -> int:
     try:
         result = door(tokens, exit_on_error=False, print_error=False)
+        sys.stdout.flush()  # while a reader that went away, or a full disk, can still be told
     except CycloptsError as error:
-        _tell(UsageError(str(error).strip(), hint=f"See `{_help_of(tokens)}`."), as_json="--json" in tokens)
+        _tell(UsageError(_words_of(error), hint=f"See `{_help_of(tokens)}`."), as_json="--json" in tokens)
         return USAGE
     except FlowerbedError as error:
         _tell(error, as_json="--json" in tokens)
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of a pipe went away: `flowerbed logs | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        raise
     except OSError as error:
         place = os.fspath(error.filename) if isinstance(error.filename, str | os.PathLike) else None
         _tell(FlowerbedError(error.strerror or str(error), where=place), as_json="--json" in tokens)
@@ -48,7 +65,15 @@ def _tell(error: FlowerbedError, *, as_json: bool) -> None:
         print(f"flowerbed: {count} problems\n{said}" if count > 1 else f"flowerbed: {said}", file=sys.stderr)
 
 
+def _words_of(error: CycloptsError) -> str:
+    if isinstance(error, UnusedCliTokensError):
+        unused = error.unused_tokens or []
+        return f"{'an argument' if len(unused) == 1 else 'arguments'} too many: {' '.join(unused)}"
+    return str(error).strip()
+
+
 def _help_of(tokens: list[str]) -> str:
-    command = tokens[: 2 if tokens[:1] == ["env"] else 1]
-    known = [name for name in command if name in (*COMMANDS, *ENVIRONMENT_COMMANDS, "env")]
+    known = tokens[:1] if tokens[:1] and tokens[0] in (*COMMANDS, *GROUPS) else []
+    if known and known[0] in GROUPS and tokens[1:2] and tokens[1] in GROUPS[known[0]][1]:
+        known = tokens[:2]
     return " ".join(["flowerbed", *known, "--help"])

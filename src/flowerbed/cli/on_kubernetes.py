@@ -22,7 +22,7 @@ from flowerbed.kubernetes.living import container_statuses, name
 from flowerbed.kubernetes.opening import Opened, open_file
 from flowerbed.kubernetes.results import MARK, fetch
 from flowerbed.kubernetes.runtime import KubernetesRuntime
-from flowerbed.runs.history import state
+from flowerbed.runs.history import stopped
 from flowerbed.runs.names import resolve_run
 from flowerbed.runs.records import Phase
 from flowerbed.spec.run_config_check import run_config
@@ -233,7 +233,7 @@ def stop(out: Output, place: Path, context: str | None, run: str) -> None:
                 runtime.stop(record.number)
                 record = runtime.wait_finished(record.number)
         out.data("run", record)
-        out.say(f"run {record.number} {'had already finished' if finished else 'is stopped'}: {state(record)}")
+        out.say(stopped(record, before=finished))
 
 
 def down(out: Output, place: Path, context: str | None, *, volumes: bool) -> None:
@@ -294,7 +294,7 @@ def _run_log(out: Output, runtime: KubernetesRuntime, of: str, *, follow: bool) 
     if record.flower_id is None:
         raise UnknownRunError(f"run {record.number} was never submitted", hint=record.reason or None)
     rest, ended, lock = "", threading.Event(), threading.Lock()
-    heard = threading.Event()
+    heard, nobody_reads = threading.Event(), threading.Event()
 
     def take(event: dict[str, object]) -> None:
         nonlocal rest
@@ -303,8 +303,12 @@ def _run_log(out: Output, runtime: KubernetesRuntime, of: str, *, follow: bool) 
             return
         with lock:
             *lines, rest = (rest + str(event["text"])).split("\n")
-        for line in lines:
-            _line(out, line, "")
+        try:
+            for line in lines:
+                _line(out, line, "")
+        except BrokenPipeError:  # in a thread of the link's, where nobody would catch it
+            nobody_reads.set()
+            ended.set()
         heard.set()
 
     runtime.observer.link.follow(record.flower_id, take, lambda: 0.0)
@@ -315,6 +319,8 @@ def _run_log(out: Output, runtime: KubernetesRuntime, of: str, *, follow: bool) 
     else:
         while not ended.is_set() and heard.wait(1.5):  # what there is comes at once
             heard.clear()
+    if nobody_reads.is_set():
+        raise BrokenPipeError
     if rest:
         _line(out, rest, "")
 

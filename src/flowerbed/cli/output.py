@@ -31,6 +31,7 @@ class Output:
         self.as_json = as_json
         self._began = time.monotonic()
         self._status: Any = None
+        self._step = ""
 
     @property
     def live(self) -> bool:
@@ -55,7 +56,8 @@ class Output:
             return
         if self._status is not None:
             self._status.update(_as_it_is(text))
-        else:
+        elif text != self._step:  # waiting says so again and again
+            self._step = text
             print(f"[{time.monotonic() - self._began:6.1f} s] {plain(text)}", flush=True)
 
     def event(self, event: Event) -> None:
@@ -63,9 +65,9 @@ class Output:
         if self.as_json:
             self.data("event", event)
         elif event.kind in ("wedge", "crash-loop"):
-            self.say(f"! {event.subject}: {event.message}")
+            self.say(f"! {event.about}: {event.message}")
         else:
-            self.step(f"{event.subject}: {event.message}")
+            self.step(f"{event.about}: {event.message}")
 
     def data(self, kind: str, value: object, *, exact: bool = False) -> None:
         """Write something for programs.

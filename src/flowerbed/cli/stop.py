@@ -7,7 +7,7 @@ from pathlib import Path
 from flowerbed.cli.options import LOCAL, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
 from flowerbed.cli.place import runtime_at
-from flowerbed.runs.history import state
+from flowerbed.runs.history import stopped
 from flowerbed.runs.names import resolve_run
 from flowerbed.runs.records import Phase
 
@@ -37,4 +37,4 @@ def stop(run: str, /, *, file: Where = Path(), on: On = LOCAL, json: Json = Fals
     else:
         record = runtime.run(record.number)
     out.data("run", record)
-    out.say(f"run {record.number} {'had already finished' if finished else 'is stopped'}: {state(record)}")
+    out.say(stopped(record, before=finished))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from flowerbed.runs.records import RunRecord
+from flowerbed.runs.records import RunRecord, Verdict
 from flowerbed.runs.table import chosen_metrics, number
 
 HEADINGS = ["RUN", "APP", "VERDICT", "ROUNDS", "LAST METRICS", "SUBMITTED (UTC)", "SECONDS", "FLOWER'S ID"]
@@ -57,6 +57,13 @@ def submitted(record: RunRecord) -> str:
 def state(record: RunRecord) -> str:
     """Return the verdict, or the phase of a run that has none yet."""
     return record.verdict.value if record.verdict is not None else record.phase.value
+
+
+def stopped(record: RunRecord, *, before: bool) -> str:
+    """Say that a run is over after somebody asked to stop it; `before`: it was over already."""
+    if record.verdict is Verdict.STOPPED:
+        return f"Run {record.number} {'was already' if before else 'is'} stopped."
+    return f"Run {record.number} had already finished: {state(record)}."
 
 
 def seconds(record: RunRecord) -> float | None:

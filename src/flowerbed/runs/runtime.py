@@ -126,6 +126,11 @@ class Event:
     subject: str
     message: str
 
+    @property
+    def about(self) -> str:
+        """What it is about, in words; the subject of a run's event is the bare number."""
+        return f"run {self.subject}" if self.kind == "run" else self.subject
+
 
 class Runtime(Protocol):
     """What the verbs need of a runtime."""
