@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from by_hand import CLIENT_APP, PYPROJECT, RELEASES, SERVER, check_app, write_app
 
+from flowerbed.errors import AppError
+from flowerbed.flower.checked import explain
+
 pytestmark = pytest.mark.flower
 
 RELEASE = pytest.mark.parametrize("release", RELEASES)
@@ -84,12 +87,39 @@ def test_a_name_that_is_something_else(tmp_path: Path) -> None:
     assert answer["message"] == "the serverapp 'tiny.server:app' is a ClientApp and no ServerApp"
 
 
-def test_a_module_that_the_fab_leaves_out(tmp_path: Path) -> None:
+@RELEASE
+def test_a_module_that_the_fab_leaves_out(release: str, tmp_path: Path) -> None:
     app = write_app(tmp_path / "app")
-    (app / ".gitignore").write_text("client.py\n")
-    answer = check_app(NEWEST, app)
+    (app / ".gitignore").write_text("# models\nclient.py\n")
+    answer = check_app(release, app)
     assert (answer["stage"], answer["missing_module"]) == ("clientapp", "tiny.client")
     assert "tiny/server.py" in answer["message"]
+    with pytest.raises(AppError) as caught:
+        explain(answer, app)
+    assert caught.value.hint == (
+        "tiny/client.py is in the app's folder and not in the FAB: .gitignore, line 2, `client.py`, leaves it out."
+        " Change that line, or write `!tiny/client.py` below it."
+    )
+
+
+def test_a_folder_that_flower_packs_into_no_fab(tmp_path: Path) -> None:
+    app = write_app(tmp_path / "app", server="import lib.model\n")
+    (app / "lib").mkdir()
+    (app / "lib" / "model.py").write_text("")
+    with pytest.raises(AppError, match=r"Flower leaves out `lib/\*\*`. Give the file or its folder another name."):
+        explain(check_app(NEWEST, app), app)
+
+
+def test_a_module_of_an_installed_package(tmp_path: Path) -> None:
+    answer = check_app(NEWEST, write_app(tmp_path / "app", server="import numpy.nothing\n"))
+    assert (answer["missing_module"], answer["installed"]) == ("numpy.nothing", "numpy")
+    answer = check_app(
+        NEWEST,
+        write_app(
+            tmp_path / "b", server="try:\n  import torch\nexcept ImportError:\n  raise ValueError('no') from None\n"
+        ),
+    )
+    assert (answer["missing_module"], answer["installed"]) == (None, "")
 
 
 @RELEASE

@@ -11,6 +11,7 @@ from pathspec import GitIgnoreSpec
 
 from flowerbed.environments.app_lock import APP_LOCK
 from flowerbed.errors import ImageFailed
+from flowerbed.flower.missing import Packing
 from flowerbed.image.layers import Entry
 
 IGNORE_FILE = ".flowerbedignore"
@@ -47,6 +48,11 @@ def app_files(app: Path) -> list[tuple[str, Path]]:
             hint=f"Move it out of the app's folder, or name it in {IGNORE_FILE}, which is read like a .gitignore.",
         )
     return found
+
+
+def packing() -> Packing:
+    """Return what decides which files of an app its image has. No .gitignore is among them, so that none counts."""
+    return Packing("image", (), (IGNORE_FILE,), {"Flowerbed": NEVER})
 
 
 def leaves_out(app: Path, folder: Path) -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 from flowerbed.errors import ImageFailed
 from flowerbed.flower import inside
 from flowerbed.flower.checked import explain
+from flowerbed.image.app_files import packing
 from flowerbed.image.base import MACHINES, Base
 from flowerbed.image.sandbox import Running, Sandbox
 
@@ -125,7 +126,7 @@ class Trial:
         answer = _last_line(output)
         if answer is None:
             raise _does_not_start(status, errors)
-        explain(answer, self.where)
+        explain(answer, Path(self.where), packing())
 
 
 @contextmanager

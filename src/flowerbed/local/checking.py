@@ -31,7 +31,7 @@ def check(source: Source, environment: Environment, progress: Progress) -> None:
         if passed.exists() and passed.read_text(encoding="utf-8") == key:
             return
         progress("checking that the ServerApp and the ClientApp can be imported")
-        explain(_run_check(app, source, environment), str(source.app))
+        explain(_run_check(app, source, environment), source.app)
     passed.write_text(key, encoding="utf-8")
 
 

@@ -9,11 +9,13 @@ FAB leaves out is missed here and not in the middle of a run. The last line of s
 whatever the app prints, and the exit code is 0 whenever that line is there::
 
     {"ok": true, "fab_hash", "fab_id", "fab_version", "fab_files", "fab_size", "config", "serverapp", "clientapp"}
-    {"ok": false, "stage", "message", "traceback", "missing_module"}
+    {"ok": false, "stage", "message", "traceback", "missing_module", "installed", "fab_files", "built_in"}
 
 ``stage`` is ``pyproject``, ``fab``, ``config`` (of ``--config``), ``serverapp`` or ``clientapp``. ``traceback``
 (null where there is none) begins in the app's own code and names the files as in DIR, or as in ``--named``, the
-folder of which DIR is a staged copy. ``missing_module`` is the module that an import did not find, or null.
+folder of which DIR is a staged copy. ``missing_module`` is the module that an import did not find, or null;
+``installed`` the first part of its name where that is there and only the rest is not. ``fab_files`` is what was packed,
+if it came to that, and ``built_in`` the patterns of what this release of Flower leaves out of every FAB.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import importlib.util
 import io
 import json
 import os
@@ -28,7 +31,7 @@ import sys
 import tempfile
 import traceback
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +58,9 @@ class CheckError(Exception):
         What the app's code raised.
     """
 
+    files: tuple[str, ...] | list[str] = ()
+    """What was packed, if it came to that."""
+
     def __init__(self, stage: str, message: str, cause: BaseException | None = None) -> None:
         super().__init__(message)
         self.stage = stage
@@ -78,8 +84,12 @@ def check(app: Path, what: list[str], config: dict[str, Any], unpacked: Path) ->
             importlib.import_module(_KINDS[stage][0])
     answer = packed()
     sys.path.insert(0, str(unpacked))
-    for stage in what:
-        load(stage, answer[stage], answer["fab_files"])
+    try:
+        for stage in what:
+            load(stage, answer[stage], answer["fab_files"])
+    except CheckError as failure:
+        failure.files = answer["fab_files"]
+        raise
     return {"ok": True, **answer}
 
 
@@ -186,14 +196,29 @@ def as_answer(failure: CheckError, app: Path, unpacked: Path) -> dict[str, Any]:
         while innermost is not None:
             if isinstance(innermost, ModuleNotFoundError):
                 missing = innermost.name
-            innermost = innermost.__cause__ or innermost.__context__
+            hidden = innermost.__suppress_context__  # `from None`: whoever raised it knows better
+            innermost = innermost.__cause__ or (None if hidden else innermost.__context__)
     return {
         "ok": False,
         "stage": failure.stage,
         "message": at_home(failure.message),
         "traceback": text,
         "missing_module": missing,
+        "installed": installed_part(missing or "", failure.files),
+        "fab_files": list(failure.files),
+        "built_in": inside_fab.left_out_of_every_fab(),
     }
+
+
+def installed_part(module: str, files: Collection[str]) -> str:
+    """Return the first part of a missing module's name if that is installed, and is none of the app's own."""
+    top, _, rest = module.partition(".")
+    if not rest or any(file == f"{top}.py" or file.startswith(f"{top}/") for file in files):
+        return ""
+    try:
+        return top if importlib.util.find_spec(top) is not None else ""
+    except (ImportError, ValueError):
+        return ""
 
 
 def _traceback(error: BaseException, unpacked: Path) -> str:

@@ -21,6 +21,7 @@ PRIVATE = {
     "flwr.cli.build:_load_gitignore": ">=1.22,<1.23",
     "flwr.cli.build:build_fab_from_disk": ">=1.23",
     "flwr.common.config:validate_config": ">=1.22",
+    "flwr.common.constant:FAB_EXCLUDE_PATTERNS": ">=1.23",
 }
 """What is used of Flower that it does not promise to keep, as ``module:attribute``, and in which releases."""
 
@@ -103,6 +104,11 @@ def build(app: Path) -> Fab:
         config=flatten(app_table.get("config", {})),
         components=dict(app_table["components"]),
     )
+
+
+def left_out_of_every_fab() -> list[str]:
+    """Return the patterns, in the words of .gitignore, of what this release packs into no FAB."""
+    return list(getattr(import_module("flwr.common.constant"), "FAB_EXCLUDE_PATTERNS", ()))
 
 
 def read_pyproject(app: Path) -> dict[str, Any]:
