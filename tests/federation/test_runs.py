@@ -123,6 +123,46 @@ def test_one_federation_serves_run_after_run(bed: Make, federation_file: Callabl
     assert differences("federation", [*heard, *app.heard[polled:]]) == []
 
 
+def test_a_run_that_waits_for_supernodes_says_so_until_they_come(
+    bed: Make, federation_file: Callable[..., str]
+) -> None:
+    """FedAvg wants two SuperNodes if nobody says otherwise."""
+    app = bed("slow")
+    federation_file(app, replicas=1)
+    app("up", "--detach")
+    running = app.start("run", "--run-config", "seconds=0.0 num-server-rounds=1")
+    app.wait(lambda: [run["waits_for"] for run in app.status()["runs"] if run["waits_for"]], "the waiting")
+    (waiting,) = app.status()["runs"]
+    assert waiting["waits_for"] == (
+        "SuperNodes: 1 connected, 2 required; the federation has only 1:"
+        " lower `min_available_nodes`, `min_train_nodes` and `min_evaluate_nodes` of the app's strategy,"
+        " or raise `replicas` in the federation file"
+    )
+    assert app.run(1)["waits_for"] == waiting["waits_for"]
+
+    federation_file(app, replicas=2)
+    up = app("up", "--detach")
+    assert up.status == 0, up
+
+    said = app.finish(running)
+    run = said.last("run")
+    assert (said.status, run["verdict"], run["waits_for"]) == (0, "succeeded", ""), run
+    events = [line["message"] for line in said.lines if line["type"] == "event" and line["kind"] == "waiting"]
+    assert events[0] == f"run 1 waits for {waiting['waits_for']}"
+
+
+def test_a_legacy_strategy_that_waits_without_a_word_is_said_to_wait(
+    bed: Make, federation_file: Callable[..., str]
+) -> None:
+    app = bed("foreign-setuptools")
+    federation_file(app, replicas=1, flower=OLDEST)
+    said = app("run", "--timeout", "20s")
+    run = said.last("run")
+    assert (said.status, run["verdict"]) == (4, "timed out"), run
+    assert "while it waited for more SuperNodes than the 1 of the federation" in run["reason"]
+    assert "`min_available_clients`" in run["reason"]
+
+
 def test_two_runs_at_once_share_the_federation_that_the_first_brought_up(bed: Make) -> None:
     app = bed("slow")
     first = app.start("run", "--run-config", "seconds=0.0 num-server-rounds=1")

@@ -22,6 +22,8 @@ from flowerbed.flower.inside.inside_control import HTTP_PATHS
 from flowerbed.flower.releases import Row
 from flowerbed.flower.values import Value
 from flowerbed.kubernetes.manifests.nginx import NAMES
+from flowerbed.runs.events import Waiting
+from flowerbed.runs.lines import LineParser
 
 PROGRAMS = ("flower-superlink", "flower-supernode", "flower-superexec")
 
@@ -75,6 +77,31 @@ def test_every_flag_exists_in_the_release(row: Row, installed: Installed) -> Non
     options = installed.options
     for program in programs(row):
         assert problems(program, options[program.executable]) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "function"),
+    [("serverapp/strategy/strategy_utils.py", "sample_nodes"), ("server/client_manager.py", "sample")],
+)
+def test_what_a_strategy_says_while_it_waits_is_read(
+    row: Row, installed: Installed, module: str, function: str
+) -> None:
+    """Today's strategies say it each second; a legacy one says that sampling failed, and nothing while it waits."""
+    (path,) = (installed.python.parents[1] / "lib").glob(f"python*/site-packages/flwr/{module}")
+    bodies = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and node.name in (function, "wait_for")
+    ]
+    logged = [
+        call.args[1].value
+        for body in bodies
+        for call in ast.walk(body)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "log"
+        if isinstance(call.args[1], ast.Constant) and isinstance(call.args[1].value, str)
+    ]
+    read = [event for text in logged for event in LineParser().feed(f"INFO :      {text % (1, 2)}\n", 0.0)]
+    assert read == [Waiting(0.0, 1, 2)], logged
 
 
 def test_every_misspelt_flag_is_caught(row: Row, installed: Installed) -> None:

@@ -12,6 +12,7 @@ from flowerbed.kubernetes import following
 from flowerbed.kubernetes.following import Follower
 from flowerbed.kubernetes.run_records import Kept
 from flowerbed.runs.records import Phase, RunRecord, Verdict
+from flowerbed.runs.waiting import Seen
 
 
 class _Link:
@@ -19,6 +20,7 @@ class _Link:
 
     def __init__(self, *states: dict[str, Any]) -> None:
         self.states = list(states)
+        self.log = ""
 
     def ask(self, what: str, **_: object) -> list[dict[str, Any]]:
         if what != "runs":
@@ -26,6 +28,8 @@ class _Link:
         return [self.states.pop(0) if len(self.states) > 1 else self.states[0]]
 
     def follow(self, _: str, on_event: Callable[[dict[str, Any]], None], __: Callable[[], float]) -> None:
+        if self.log:
+            on_event({"event": "log", "text": self.log, "at": time.time()})
         on_event({"event": "log-end"})
 
     def unfollow(self, _: str) -> None:
@@ -38,6 +42,7 @@ class _Around:
     def __init__(self, link: _Link, *incarnations: str) -> None:
         self.link: Any = link
         self.incarnations = list(incarnations)
+        self.around_it = Seen(2, 2)
 
     def serverapp_incarnation(self) -> str:
         return self.incarnations.pop(0) if len(self.incarnations) > 1 else self.incarnations[0]
@@ -47,6 +52,9 @@ class _Around:
 
     def nodes_expected(self) -> int:
         return 2
+
+    def seen(self) -> Seen:
+        return self.around_it
 
     def results_kept(self, flower_id: str) -> str:
         return f"persistentvolumeclaim/results/{flower_id}"
@@ -97,3 +105,49 @@ def test_a_run_whose_pod_is_another_one_before_the_superlink_notices_is_lost() -
     run = followed(RUNNING, "a/0", "b/0")
     assert run.verdict is Verdict.FAILED
     assert "SuperExec was started anew" in run.reason
+
+
+WAITING = """\
+INFO :      Starting FedAvg strategy:
+INFO :      \t├── Number of rounds: 3
+INFO :      [ROUND 1/3]
+INFO :      Waiting for nodes to connect: 2 connected (minimum required: 5).
+"""
+
+
+def test_a_run_that_waits_says_so_in_its_record_and_in_its_reason() -> None:
+    link = _Link(*[RUNNING] * 4, {"status": "finished", "sub": "stopped", "details": ""})
+    link.log = WAITING
+    kept: list[Kept] = []
+    told: list[tuple[str, str, str]] = []
+    record = RunRecord(1, "17", "an app", Phase.RUNNING, submitted_at=time.time())
+    follower = Follower(
+        _Around(link, "a/0"), Kept(record, None, "a/0"), keep=kept.append, report=lambda *said: told.append(said)
+    )
+    run = follower.wait(30)
+
+    assert kept[0].record.waits_for.startswith("SuperNodes: 2 connected, 5 required; the federation has only 2: lower")
+    assert [said for said in told if said[0] == "waiting"] == [
+        ("waiting", "1", f"run 1 waits for {kept[0].record.waits_for}")
+    ]
+    assert (run.verdict, run.waits_for) == (Verdict.STOPPED, "")
+    assert "in round 1 of 3" in run.reason
+    assert run.reason.endswith(f", while it waited for {kept[0].record.waits_for}.")
+
+
+def test_who_only_looks_at_a_run_learns_what_it_does_and_writes_nothing() -> None:
+    """Another command may follow it, and know more."""
+    link = _Link(RUNNING)
+    link.log = WAITING
+    kept: list[Kept] = []
+    record = RunRecord(1, "17", "an app", Phase.PENDING, submitted_at=time.time())
+    around = _Around(link, "a/0")
+    follower = Follower(around, Kept(record), keep=kept.append, report=lambda *_: None, glancing=True)
+    seen = follower.glance()
+    follower.leave()
+    assert (seen.phase, len(seen.rounds), seen.waits_for[:33]) == (
+        Phase.RUNNING,
+        1,
+        "SuperNodes: 2 connected, 5 requir",
+    )
+    assert kept == []

@@ -5,7 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from flowerbed.kubernetes.run_records import DETAIL_CHARACTERS, Kept, from_objects, next_number, to_object
+import pytest
+
+from flowerbed.kubernetes.run_records import (
+    DETAIL_CHARACTERS,
+    Kept,
+    from_objects,
+    may_be_submitting,
+    next_number,
+    to_object,
+    without_doubles,
+)
 from flowerbed.runs.records import Exchange, Phase, Replies, Round, RunRecord, Verdict
 
 RECORD = RunRecord(
@@ -42,6 +52,30 @@ def test_a_record_of_a_version_that_knew_of_no_replies_is_read() -> None:
 def test_other_config_maps_are_passed_over() -> None:
     other = {"metadata": {"name": "fed-programs"}, "data": {"launcher.py": "print()"}}
     assert from_objects([other, {"metadata": {"name": "empty"}}]) == []
+
+
+def test_of_two_records_of_one_foreign_run_the_first_counts() -> None:
+    """Two commands may take it into history at the same moment."""
+    first, double = (Kept(replace(RECORD, number=number, foreign=True)) for number in (4, 5))
+    never = [Kept(replace(RECORD, number=number, flower_id=None)) for number in (6, 7)]
+    assert without_doubles([first, double, *never]) == [first, *never]
+
+
+@pytest.mark.parametrize(
+    ("submitted_at", "pending_at", "may_be"),
+    [
+        (1000.0, 1001.0, True),
+        (1000.0, 950.0, True),  # clocks differ
+        (1000.0, 500.0, False),  # it was there long before
+        (1000.0 - 3600.0, 1001.0, False),  # whoever submitted that is gone
+    ],
+)
+def test_a_run_that_a_command_is_submitting_is_not_taken_for_somebody_elses(
+    submitted_at: float, pending_at: float, may_be: bool
+) -> None:
+    submitting = Kept(replace(RECORD, phase=Phase.SUBMITTING, flower_id=None, submitted_at=submitted_at))
+    assert may_be_submitting([submitting], pending_at, now=1010.0) is may_be
+    assert not may_be_submitting([Kept(RECORD)], pending_at, now=1010.0)
 
 
 def test_numbers_go_on_after_the_highest_even_where_one_is_missing() -> None:

@@ -40,12 +40,23 @@ def test_a_run_is_read_back_as_it_was_written(store: Store) -> None:
         results="/results",
         replies=(Replies("17", "train", asked=3, results=2, failures=1, error="ValueError: no", name="hospital-0"),),
         nodes={"17": "hospital-0"},
+        waits_for="SuperNodes",
     )
     store.write_run(record)
     assert store.run(number) == record
     assert store.runs() == [record]
     assert store.runs(unfinished=True) == []
     assert store.run_timeout(number) == 60.0
+
+
+def test_a_run_of_somebody_else_is_taken_into_history_once(store: Store) -> None:
+    run = RunRecord(0, "17", "me/app==1.0", Phase.PENDING, config={"a": 1}, submitted_at=2.0, foreign=True)
+    adopted = store.adopt_run(run)
+    assert adopted == replace(run, number=1)
+    assert store.run(1) == adopted
+    assert store.adopt_run(run) is None
+    assert store.flower_ids() == {"17"}
+    assert [one.number for one in store.runs()] == [1]
 
 
 def test_history_survives_reopening(tmp_path: Path) -> None:

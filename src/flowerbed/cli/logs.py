@@ -48,6 +48,7 @@ def logs(
     if of in components:
         _show(out, components[of], follow, lambda: runtime.is_up())
         return
+    runtime.adopt()
     records = runtime.runs()
     if not of.removeprefix("#").isdigit() and of not in ("latest", "last"):
         near = nearest(of, components)

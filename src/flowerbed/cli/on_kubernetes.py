@@ -215,6 +215,7 @@ def status(out: Output, place: Path, context: str | None) -> int:
 def runs(out: Output, place: Path, context: str | None, run: str | None) -> None:
     """Show the history of runs, or one run."""
     with opened(place, context) as (_, runtime):
+        runtime.adopt()
         records = [runtime.settle(record.number) for record in runtime.runs()]
         if run is not None:
             record = resolve_run(run, records)
@@ -226,6 +227,7 @@ def runs(out: Output, place: Path, context: str | None, run: str | None) -> None
 def stop(out: Output, place: Path, context: str | None, run: str) -> None:
     """Stop a run."""
     with opened(place, context) as (_, runtime):
+        runtime.adopt()
         record = resolve_run(run, runtime.runs())
         finished = record.phase is Phase.FINISHED
         if not finished:
@@ -250,6 +252,7 @@ def down(out: Output, place: Path, context: str | None, *, volumes: bool) -> Non
 def results(out: Output, place: Path, context: str | None, run: str, into: Path | None) -> None:
     """Fetch what a run's ServerApp saved."""
     with opened(place, context) as (found, runtime):
+        runtime.adopt()
         record = resolve_run(run, runtime.runs())
         beside = found.loaded.path.parent / ".flowerbed" / "kubernetes" / runtime.namespace / runtime.federation
         folder = into if into is not None else beside / "runs" / str(record.number) / "results"
@@ -290,6 +293,7 @@ def _list_logs(out: Output, pods: Mapping[str, Mapping[str, object]], runtime: K
 
 
 def _run_log(out: Output, runtime: KubernetesRuntime, of: str, *, follow: bool) -> None:
+    runtime.adopt()
     record = resolve_run(of, runtime.runs())
     if record.flower_id is None:
         raise UnknownRunError(f"run {record.number} was never submitted", hint=record.reason or None)

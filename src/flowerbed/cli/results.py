@@ -40,6 +40,7 @@ def results(
         on_kubernetes.results(out, file, context, run, output)
         return
     runtime = runtime_at(file)
+    runtime.adopt()
     record = resolve_run(run, runtime.runs())
     folder = runtime.folder.run(record.number) / "results"
     show_results(out, record.number, folder)

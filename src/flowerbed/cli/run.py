@@ -27,6 +27,8 @@ from flowerbed.errors import UsageError
 from flowerbed.local.prepare import Prepared, prepare
 from flowerbed.local.runtime import LocalRuntime, only_one_verb
 from flowerbed.local.source import find, staged
+from flowerbed.runs.foreign import SUBMITTER
+from flowerbed.runs.records import RunRecord
 
 POLL_SECONDS = 0.2
 
@@ -135,9 +137,16 @@ def _take_down(out: Output, runtime: LocalRuntime, interrupted: Callable[[], int
     """Take down what this command brought up, once no run of another command needs it any more."""
     while True:
         with only_one_verb(runtime.folder, waiting=out.step):
-            others = [] if interrupted() else runtime.store.runs(unfinished=True)
+            others = [] if interrupted() else runtime.store.runs(unfinished=True) or _adopted(runtime)
             if not others:
                 runtime.down(hurry=lambda: interrupted() > 1)
                 return
-        out.step(f"waiting for run {others[0].number}, which another command submitted")
+        submitter = SUBMITTER if others[0].foreign else "another command"
+        out.step(f"waiting for run {others[0].number}, which {submitter} submitted")
         time.sleep(POLL_SECONDS)
+
+
+def _adopted(runtime: LocalRuntime) -> list[RunRecord]:
+    """Return the unfinished runs after a last look for those that somebody else submitted."""
+    runtime.adopt()
+    return runtime.store.runs(unfinished=True)

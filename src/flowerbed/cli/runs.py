@@ -27,6 +27,8 @@ def runs(run: str | None = None, /, *, file: Where = Path(), on: On = LOCAL, jso
         on_kubernetes.runs(out, file, context, run)
         return
     runtime = runtime_at(file)
+    if runtime.folder.database.exists():
+        runtime.adopt()
     records = [runtime.run(record.number) for record in runtime.runs()] if runtime.folder.database.exists() else []
     if run is not None:
         record = resolve_run(run, records)

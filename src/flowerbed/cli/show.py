@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from flowerbed.cli.output import Output
+from flowerbed.runs.foreign import SUBMITTER
 from flowerbed.runs.history import HEADINGS, LEAST_NEEDED, LONG, last_metrics, row, seconds, state, submitted
 from flowerbed.runs.records import Phase, RunRecord
 from flowerbed.runs.runtime import OFFLINE, ComponentStatus, Runtime
@@ -35,7 +36,7 @@ def follow(out: Output, runtime: Runtime, number: int, *, interrupted: Callable[
     """
     stopping = False
     shown_rounds = 0
-    shown_phase: Phase | None = None
+    shown: tuple[Phase, str] | None = None
     after = runtime.last_event()
     with out.working(f"run {number}: submitted"):
         while True:
@@ -49,14 +50,15 @@ def follow(out: Output, runtime: Runtime, number: int, *, interrupted: Callable[
                 return record
             for event_number, event in runtime.events(after=after):
                 after = event_number
-                if event.kind != "run":
+                # A person sees in the run's own line what it waits for.
+                if event.kind != "run" and (event.kind != "waiting" or out.as_json):
                     out.event(event)
-            current = record.rounds[-1] if len(record.rounds) > len(done) else None
-            if current is not None and out.live:
-                out.step(f"run {number}: {round_line(current, record.total_rounds, chosen_metrics(record.rounds))}")
-            elif record.phase is not shown_phase:
-                shown_phase = record.phase
-                out.step(f"run {number}: {record.phase.value}")
+            now = (record.phase, record.waits_for)
+            if out.live:
+                out.step(f"run {number}: {_going_on(record)}")
+            elif now != shown:
+                shown = now
+                out.step(f"run {number}: {_phase(record)}")
             if interrupted() and not stop:
                 return record
             if interrupted() and not stopping:
@@ -66,6 +68,18 @@ def follow(out: Output, runtime: Runtime, number: int, *, interrupted: Callable[
             if interrupted() > 1:
                 return record
             time.sleep(POLL_SECONDS)
+
+
+def _phase(record: RunRecord) -> str:
+    return f"{record.phase.value}, waits for {record.waits_for}" if record.waits_for else record.phase.value
+
+
+def _going_on(record: RunRecord) -> str:
+    """Return what a run does now, in one line."""
+    if record.going_on is None:
+        return _phase(record)
+    line = round_line(record.going_on, record.total_rounds, chosen_metrics(record.rounds))
+    return f"{line}  waits for {record.waits_for}" if record.waits_for else line
 
 
 def show_run(out: Output, record: RunRecord, *, log: str) -> None:
@@ -80,13 +94,15 @@ def show_run(out: Output, record: RunRecord, *, log: str) -> None:
         out.say()
         out.say(record.detail.rstrip())
     out.say()
-    out.say(f"Run {record.number} {state(record)}" + (f": {record.reason}" if record.reason else ""))
+    why = record.reason or (f"it waits for {record.waits_for}" if record.waits_for else "")
+    out.say(f"Run {record.number} {state(record)}" + (f": {why}" if why else ""))
     out.say(f"  log        {log}")
     if record.results:
         out.say(f"  results    {record.results}")
     if record.flower_id:
         lasted = "" if (took := seconds(record)) is None else f", took {took:.1f} s"
-        out.say(f"  submitted  {submitted(record)} UTC{lasted}; Flower's id is {record.flower_id}")
+        by = f" by {SUBMITTER}" if record.foreign else ""
+        out.say(f"  submitted  {submitted(record)} UTC{by}{lasted}; Flower's id is {record.flower_id}")
 
 
 def _show_other_metrics(out: Output, record: RunRecord) -> None:

@@ -28,6 +28,7 @@ def stop(run: str, /, *, file: Where = Path(), on: On = LOCAL, json: Json = Fals
         on_kubernetes.stop(out, file, context, run)
         return
     runtime = runtime_at(file)
+    runtime.adopt()
     record = resolve_run(run, runtime.runs())
     finished = runtime.run(record.number).phase is Phase.FINISHED
     if not finished:

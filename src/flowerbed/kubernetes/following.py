@@ -21,6 +21,7 @@ from flowerbed.runs.records import Phase, RunRecord, Verdict
 from flowerbed.runs.run_log import RunLog
 from flowerbed.runs.tracebacks import last_traceback
 from flowerbed.runs.verdict import Judgement, Observation, judge
+from flowerbed.runs.waiting import Seen, waits_for
 
 POLL_SECONDS = 0.5
 RUNNING_POLL_SECONDS = 3.0
@@ -28,6 +29,14 @@ RUNNING_POLL_SECONDS = 3.0
 DRAIN_SECONDS = 10.0
 """How long the rest of a finished run's log is waited for."""
 ANEW = "the Pod of its SuperExec was started anew"
+LOOK_SECONDS = 10.0
+"""How often the federation is looked at for a run that may wait for some of it."""
+GLANCE_SECONDS = 10.0
+"""How long the phase of a run that nobody follows may take to arrive, for a command that only looks at it."""
+LISTEN_SECONDS = 4.0
+"""How long its log is listened to at most."""
+QUIET_SECONDS = 1.5
+"""When no more of the log comes for so long, all that there is has come."""
 LOST_SECONDS = 5.0
 """How long an end of its Pod's container may take to be counted, after a ServerApp failed without a word."""
 LONG_AGO_SECONDS = 60.0
@@ -52,6 +61,9 @@ class Surroundings(Protocol):
     def nodes_expected(self) -> int:
         """Return how many SuperNodes there shall be."""
 
+    def seen(self) -> Seen:
+        """Return what is seen of the federation, for a run that may wait for some of it."""
+
     def results_kept(self, flower_id: str) -> str | None:
         """Return where a run's results lie; None if there are none."""
 
@@ -69,6 +81,8 @@ class Follower:
         Writes down what is known of the run.
     report : callable
         Is told what happens: a kind of event, what it is about, and a message.
+    glancing : bool
+        Write down only the run's end: another command may follow it, and know more.
     """
 
     def __init__(
@@ -78,6 +92,7 @@ class Follower:
         *,
         keep: Callable[[Kept], None],
         report: Callable[[str, str, str], None],
+        glancing: bool = False,
     ) -> None:
         self.kept = kept
         self._around = around
@@ -86,13 +101,18 @@ class Follower:
         self._log = RunLog()
         self._text = ""
         self._last_at = 0.0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._wake = threading.Event()
         self._log_ended = threading.Event()
         self._ended = threading.Event()
         self._stop_asked = False
         self._timed_out = False
         self._leaving = False
+        self._glancing = glancing
+        self._told = False  # the SuperLink, which phase the run is in
+        self._heard = time.monotonic()  # the last piece of its log
+        self._moved = kept.record.submitted_at or time.time()  # when the run was last seen to do something
+        self._seen: tuple[float, Seen] | None = None
         self._thread = threading.Thread(target=self._follow, name=f"run {kept.record.number}", daemon=True)
         self._thread.start()
 
@@ -110,6 +130,17 @@ class Follower:
             if error.where != "not-found":
                 raise
         self._wake.set()
+
+    def glance(self) -> RunRecord:
+        """Return the record as the phase and the log tell it, once all that there is of the log has come."""
+        began = time.monotonic()
+        while (lasted := time.monotonic() - began) < GLANCE_SECONDS and not self._ended.wait(0.1):
+            quiet = time.monotonic() - self._heard > QUIET_SECONDS
+            if self._told and (quiet or lasted > LISTEN_SECONDS):
+                break
+        if not self._ended.is_set():
+            self._note_waiting()
+        return self.record
 
     def leave(self) -> None:
         """Stop looking; the run goes on."""
@@ -130,12 +161,19 @@ class Follower:
         with self._lock:
             self._last_at = max(self._last_at, float(event["at"]))
             self._text = (self._text + event["text"])[-LOG_CHARACTERS:]
+            self._heard = time.monotonic()
+            before = replace(self._log.progress, waiting=None)
             if self._log.feed(event["text"], float(event["at"]) or time.time()):
                 progress = self._log.progress
+                if replace(progress, waiting=None) != before:  # a strategy that waits says so each second
+                    self._moved = float(event["at"]) or time.time()
+                elif self.record.waits_for == "":
+                    self._wake.set()
                 self._note(rounds=progress.rounds, total_rounds=progress.total_rounds)
 
     def _note(self, **changes: Any) -> None:
-        self.kept = replace(self.kept, record=replace(self.record, **changes))
+        with self._lock:
+            self.kept = replace(self.kept, record=replace(self.record, **changes))
 
     def _follow(self) -> None:
         self._around.link.follow(str(self.record.flower_id), self._on_event, lambda: self._last_at)
@@ -147,15 +185,38 @@ class Follower:
                 self._finish(state, lost)
                 return
             if state is not None and Phase(state["status"]) is not self.record.phase:
+                self._moved = time.time() if self._told else self._moved
                 self._note(phase=Phase(state["status"]))
                 self._report("run", str(self.record.number), self.record.phase.value)
-            if self.record != written:
+            self._told = self._told or state is not None
+            self._note_waiting()
+            if self.record != written and not self._glancing:
                 written = self.record
                 self._keep()
             self._check_time()
             running = self.record.phase is Phase.RUNNING and not (self._stop_asked or self._log_ended.is_set())
             self._wake.wait(RUNNING_POLL_SECONDS if running else POLL_SECONDS)
             self._wake.clear()
+
+    def _note_waiting(self) -> None:
+        """Note what the run waits for, and tell it, if that has changed."""
+        with self._lock:
+            progress = self._log.progress
+        try:
+            waits = waits_for(self.record.phase, progress, time.time() - self._moved, self._look)
+        except FlowerbedError:
+            return
+        if waits != self.record.waits_for:
+            self._note(waits_for=waits)
+            if waits:
+                self._report("waiting", str(self.record.number), f"run {self.record.number} waits for {waits}")
+
+    def _look(self) -> Seen:
+        """Look at the federation, not too often: it costs the SuperLink a write in its database."""
+        now = time.monotonic()
+        if self._seen is None or now - self._seen[0] > LOOK_SECONDS:
+            self._seen = (now, self._around.seen())
+        return self._seen[1]
 
     def _keep(self) -> None:
         try:
@@ -218,6 +279,7 @@ class Follower:
         if lost:
             with suppress(ControlError):  # so that SuperNodes stop working for it
                 self._around.link.ask("stop", run=self.record.flower_id, timeout=10)
+        waited_for = self.record.waits_for
         complete = self._log_ended.wait(1.0 if lost else DRAIN_SECONDS)
         outcome = str((state or {}).get("sub", ""))
         with self._lock:
@@ -236,6 +298,7 @@ class Follower:
             serverapp_lost=lost,
             log_complete=complete,
             timeout=self.kept.timeout,
+            waited_for=waited_for,
             expected_nodes=self._around.nodes_expected(),
             serverapp_traceback=traceback,
         )
@@ -249,6 +312,7 @@ class Follower:
             rounds=progress.rounds,
             total_rounds=progress.total_rounds,
             results=self._results(),
+            waits_for="",
             finished_at=float((state or {}).get("finished_at") or 0.0) or time.time(),
         )
         self._keep()

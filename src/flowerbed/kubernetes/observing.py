@@ -28,6 +28,7 @@ from flowerbed.kubernetes.manifests.places import RESULTS
 from flowerbed.kubernetes.manifests.trust import dismissed_nodes, external_nodes
 from flowerbed.runs.readiness import Readiness
 from flowerbed.runs.tracebacks import last_traceback
+from flowerbed.runs.waiting import Seen
 from flowerbed.topology.model import Role
 
 Object = dict[str, Any]
@@ -39,6 +40,9 @@ LAST_WORDS_LINES = 5
 
 TRACEBACK_PODS = 20
 """How many Pods' logs are searched for a ClientApp's traceback at most."""
+
+PATIENCE_SECONDS = 5.0
+"""How long the SuperLink may take to say which SuperNodes are online, while a run may wait for one."""
 
 _ANY_FILE = "import os, sys; print(os.path.isdir(sys.argv[1]) and any(os.scandir(sys.argv[1])))"
 
@@ -129,6 +133,20 @@ class Observer:
             superexecs_expected=found.superexecs_wanted,
         )
         return seen, max(0, online - found.ready(Role.SUPERNODE))
+
+    def seen(self) -> Seen:
+        """Return what is seen of the federation, for a run that may wait for some of it."""
+        found = self.look()
+        readiness, _ = self.readiness(found, patience=PATIENCE_SECONDS)
+        external = self.external(found, patience=PATIENCE_SECONDS)
+        return Seen(
+            nodes_online=readiness.nodes_online,
+            nodes_expected=readiness.nodes_expected,
+            external_online=sum(external.values()),
+            external_away=[node for node, online in external.items() if not online],
+            serverapp=any(looking.is_ready(pod) for pod in found.pods_of(Role.SERVERAPP_SUPEREXEC)),
+            away=[found.short(pod) for pod in found.pods_of(Role.SUPERNODE) if not looking.is_ready(pod)],
+        )
 
     def external(self, found: Living, *, patience: float) -> dict[str, bool]:
         """Return the SuperNodes that run elsewhere, and whether the SuperLink knows each as online."""

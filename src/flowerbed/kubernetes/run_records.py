@@ -11,10 +11,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from flowerbed.kubernetes import labels
-from flowerbed.runs.records import RunRecord, record_from
+from flowerbed.runs.records import Phase, RunRecord, record_from
 
 DETAIL_CHARACTERS = 100_000
 """Of a traceback at most: a ConfigMap holds 1 MiB."""
+
+SUBMITTED_AFTER_SECONDS = 900.0
+"""A run that is being submitted for longer has lost its command, and has long come to the SuperLink or never will."""
+CLOCK_SECONDS = 120.0
+"""How far the cluster's clock may be from ours."""
 
 RECORD, ASIDE = "run.json", "aside.json"
 
@@ -46,6 +51,28 @@ def object_name(federation: str, number: int) -> str:
 def next_number(kept: Iterable[Kept]) -> int:
     """Return the number after all that were given."""
     return max((item.record.number for item in kept), default=0) + 1
+
+
+def without_doubles(kept: Iterable[Kept]) -> list[Kept]:
+    """Return runs in their order; of two that took the same foreign run into history only the first."""
+    seen: set[str] = set()
+    found = []
+    for item in kept:
+        if item.record.flower_id is None or item.record.flower_id not in seen:
+            found.append(item)
+            seen.add(item.record.flower_id or "")
+    return found
+
+
+def may_be_submitting(kept: Iterable[Kept], pending_at: float, now: float) -> bool:
+    """Tell whether a run that the SuperLink took at a time may be one of ours that a command is still submitting."""
+    return any(
+        item.record.phase is Phase.SUBMITTING
+        and item.record.flower_id is None
+        and now - (item.record.submitted_at or 0.0) < SUBMITTED_AFTER_SECONDS
+        and pending_at > (item.record.submitted_at or 0.0) - CLOCK_SECONDS
+        for item in kept
+    )
 
 
 def to_object(federation: str, namespace: str, kept: Kept) -> dict[str, Any]:

@@ -7,9 +7,10 @@ SuperLink knows, and goes on from there.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 
@@ -23,6 +24,7 @@ from flowerbed.kubernetes.manifests.run_job import run_job
 from flowerbed.kubernetes.observing import Observer
 from flowerbed.kubernetes.run_records import Kept
 from flowerbed.kubernetes.submission import Submission
+from flowerbed.runs import foreign
 from flowerbed.runs.records import Phase, RunRecord, Verdict
 from flowerbed.spec.model import FederationSpec
 
@@ -30,6 +32,10 @@ POD_SECONDS = 180.0
 """How long a run's Pod may take to start and to submit."""
 SUBMITTING_SECONDS = 30.0
 """A run that is being submitted for longer may have lost its command, and is looked after by whoever looks at it."""
+ADOPT_SECONDS = 10.0
+"""How long the SuperLink may take to list its runs."""
+NEWEST = 50
+"""How many of its newest runs are looked at; all, where it lists none that is known."""
 
 Report = Callable[[str, str, str], None]
 
@@ -62,6 +68,9 @@ class Runs:
 
     def kept(self) -> list[Kept]:
         """Return what is kept of every run, oldest first."""
+        return run_records.without_doubles(self._kept())
+
+    def _kept(self) -> list[Kept]:
         return run_records.from_objects(
             self._cluster.listing("ConfigMap", self._namespace, labels=looking.selector(self._federation))
         )
@@ -132,7 +141,7 @@ class Runs:
 
     def _open_run(self, kept: Kept) -> Kept:
         while True:
-            number = run_records.next_number(self.kept())
+            number = run_records.next_number(self._kept())
             numbered = replace(kept, record=replace(kept.record, number=number))
             try:
                 self._cluster.create(run_records.to_object(self._federation, self._namespace, numbered))
@@ -142,10 +151,42 @@ class Runs:
                 continue
             return numbered
 
+    # Runs that somebody else submitted.
+
+    def adopt(self) -> None:
+        """Take runs into history that somebody else submitted, if the SuperLink can be asked.
+
+        A record is opened before a run of ours is submitted, and so is in what is read after the SuperLink's list.
+        """
+        if self._observer.look().superlink() is None:
+            return
+        try:
+            listed = self._observer.link.ask("runs", timeout=ADOPT_SECONDS, newest=NEWEST)
+            known = self._kept()
+            if listed and len(foreign.unknown(listed, _ids(known))) == len(listed):
+                listed = self._observer.link.ask("runs", timeout=ADOPT_SECONDS)
+                known = self._kept()
+            for record in foreign.unknown(listed, _ids(known)):
+                if not run_records.may_be_submitting(known, record.submitted_at or 0.0, time.time()):
+                    self._adopt(record, next(found for found in listed if found["run"] == record.flower_id))
+        except (ControlError, ClusterRefused):  # who may not write records can still look at those that are there
+            return
+
+    def _adopt(self, record: RunRecord, listed: Mapping[str, Any]) -> None:
+        finished = listed["status"] == Phase.FINISHED
+        serverapp = "" if finished else self._observer.serverapp_incarnation()
+        number = self._open_run(Kept(record, None, serverapp)).record.number
+        first = min(item.record.number for item in self._kept() if item.record.flower_id == record.flower_id)
+        if first != number:  # another command was faster
+            self._cluster.delete("ConfigMap", run_records.object_name(self._federation, number), self._namespace)
+            return
+        message = f"{record.flower_id} was submitted by {foreign.SUBMITTER}; it is run {number}"
+        self._report("run", str(number), message)
+
     # Following, judging, stopping.
 
-    def _follow(self, kept: Kept) -> Follower:
-        return Follower(self._observer, kept, keep=self.keep, report=self._report)
+    def _follow(self, kept: Kept, *, glancing: bool = False) -> Follower:
+        return Follower(self._observer, kept, keep=self.keep, report=self._report, glancing=glancing)
 
     def one(self, number: int) -> RunRecord:
         """Return a run as it is now known."""
@@ -158,7 +199,7 @@ class Runs:
         return self._followers[number]
 
     def settle(self, number: int, *, patience: float = 60.0) -> RunRecord:
-        """Return a run, judged if it has finished while nobody watched."""
+        """Return a run as it is now, judged if it has finished while nobody watched."""
         kept = self._submitted(self._find(number))
         if kept.record.phase is Phase.FINISHED or kept.record.flower_id is None or not self._observer.look().exists:
             return kept.record
@@ -170,7 +211,9 @@ class Runs:
             state = [{"status": "finished"}]
         if state and state[0]["status"] == "finished":
             return self.follower(number).wait(patience)
-        return kept.record
+        if number not in self._followers:
+            self._followers[number] = self._follow(kept, glancing=True)
+        return self._followers[number].glance()
 
     def _submitted(self, kept: Kept) -> Kept:
         """Return a run with its Flower id, also where the command that submitted it was killed before it wrote that."""
@@ -213,6 +256,10 @@ class Runs:
                 hint="`flowerbed status --on kubernetes` says more.",
             )
         return record
+
+
+def _ids(kept: Iterable[Kept]) -> set[str]:
+    return {item.record.flower_id for item in kept if item.record.flower_id is not None}
 
 
 def _failed(record: RunRecord, reason: str) -> RunRecord:

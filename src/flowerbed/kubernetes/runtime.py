@@ -72,6 +72,7 @@ class KubernetesRuntime:
         if not found.exists:
             return FederationStatus(self.federation, "", "down")
         seen, _ = self.observer.readiness(found, patience=10.0)
+        self.adopt()
         reason = ""
         if not seen.ready:
             problems = self.observer.problems()
@@ -87,9 +88,12 @@ class KubernetesRuntime:
             superexecs_connected=seen.superexecs_connected,
             superexecs_expected=seen.superexecs_expected,
             components=(*found.components(), *self.external()),
-            runs=tuple(record for record in self.runs() if record.phase is not Phase.FINISHED),
+            runs=tuple(record for record in map(self._now, self.runs()) if record.phase is not Phase.FINISHED),
             reason=reason,
         )
+
+    def _now(self, record: RunRecord) -> RunRecord:
+        return record if record.phase is Phase.FINISHED else self.settle(record.number)
 
     def external(self) -> list[ComponentStatus]:
         """Return the SuperNodes that run elsewhere, as the SuperLink knows them."""
@@ -176,6 +180,7 @@ class KubernetesRuntime:
         Its claims stay, and with them Flower's database and the results, unless `volumes`.
         """
         say = watch or (lambda _: None)
+        self.adopt()
         running = [kept for kept in self.book.kept() if kept.record.phase is not Phase.FINISHED]
         removed = self._applier(say).remove(volumes=volumes)
         for kept in running:
@@ -212,6 +217,10 @@ class KubernetesRuntime:
 
     # Runs.
 
+    def adopt(self) -> None:
+        """Take runs into history that somebody else submitted, if the SuperLink can be asked."""
+        self.book.adopt()
+
     def runs(self) -> list[RunRecord]:
         """Return every run of history, oldest first."""
         return self.book.all()
@@ -226,6 +235,7 @@ class KubernetesRuntime:
 
     def unfinished_run(self) -> int | None:
         """Return the number of a run that is not finished; None if there is none."""
+        self.adopt()
         records = [self.settle(record.number) for record in self.runs()]
         return next((record.number for record in records if record.phase is not Phase.FINISHED), None)
 

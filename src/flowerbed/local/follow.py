@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from flowerbed import processes
 from flowerbed.local import logs
+from flowerbed.local.adopting import Adopting
 from flowerbed.local.client import ClientError, ControlClient
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.plan import Plan
@@ -25,6 +26,7 @@ from flowerbed.runs.records import LOST_WITH_SUPERVISOR, Phase, RunRecord, Verdi
 from flowerbed.runs.run_log import RunLog
 from flowerbed.runs.tracebacks import last_traceback
 from flowerbed.runs.verdict import Observation, judge
+from flowerbed.runs.waiting import Seen, waits_for
 from flowerbed.topology.model import Role
 
 POLL_SECONDS = 0.5
@@ -50,6 +52,9 @@ class Surroundings(Protocol):
 
     def report(self, kind: str, subject: str, message: str) -> None:
         """Write down that something happened."""
+
+    def seen(self) -> Seen:
+        """Return what was last seen of the federation."""
 
 
 class Follower:
@@ -92,6 +97,8 @@ class Follower:
         self._wake = asyncio.Event()
         self._stop_asked = False
         self._timed_out = False
+        self._ended_at: float | None = None
+        self._moved = time.monotonic()  # when the run was last heard to do something
         self._folder = around.folder.run(record.number)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._log = (self._folder / "serverapp.log").open("a", encoding="utf-8")
@@ -117,11 +124,26 @@ class Follower:
         self._last_at = max(self._last_at, float(event["at"]))
         self._log.write(event["text"])
         self._log.flush()
-        self._advance(event["text"])
+        self._advance(event["text"], at=float(event["at"]) or time.time())
 
-    def _advance(self, text: str, *, last: bool = False, completed: bool = True) -> None:
-        if self._told.feed(text, time.time(), last=last, completed=completed):
-            self._write(rounds=self._told.progress.rounds, total_rounds=self._told.progress.total_rounds)
+    def _advance(self, text: str, *, at: float, last: bool = False, completed: bool = True) -> None:
+        before = replace(self._told.progress, waiting=None)
+        if not self._told.feed(text, at, last=last, completed=completed):
+            return
+        progress = self._told.progress
+        if replace(progress, waiting=None) != before:  # a strategy that waits says so each second
+            self._moved = time.monotonic()
+            self._write(rounds=progress.rounds, total_rounds=progress.total_rounds)
+        self._note_waiting()
+
+    def _note_waiting(self) -> None:
+        """Write down what the run waits for, and tell it, if that has changed."""
+        quiet = time.monotonic() - self._moved
+        waits = waits_for(self.record.phase, self._told.progress, quiet, self._around.seen)
+        if waits != self.record.waits_for:
+            self._write(waits_for=waits)
+            if waits:
+                self._around.report("waiting", str(self.record.number), f"run {self.record.number} waits for {waits}")
 
     def _write(self, **changes: Any) -> None:
         record = replace(self.record, **changes)
@@ -152,8 +174,10 @@ class Follower:
             if state["status"] == "finished" or self.lost:
                 await self._finish(state)
                 return
+            self._note_waiting()
             phase = Phase(state["status"])
             if phase is not self.record.phase:
+                self._moved = time.monotonic()
                 self._write(phase=phase)
                 self._around.report("run", str(self.record.number), phase.value)
         await self._finish({"status": "running", "sub": "", "details": ""})
@@ -194,6 +218,7 @@ class Follower:
         return bool(answer["stopped"])
 
     async def _finish(self, state: dict[str, Any]) -> None:
+        waited_for = self.record.waits_for  # before the end of the log changes it
         if self.lost and state["status"] != "finished":
             await self._give_up_run()
         try:
@@ -201,8 +226,9 @@ class Follower:
         except TimeoutError:
             self.log_complete = False
             self._around.report("run", str(self.record.number), "the end of its log did not come")
-        self._advance("", last=True, completed=state["sub"] == "completed")
-        self._judge(state)
+        ended_at = state.get("finished_at") or time.time()
+        self._advance("", at=ended_at, last=True, completed=state["sub"] == "completed")
+        self._judge(state, waited_for)
 
     async def _give_up_run(self) -> None:
         """Have the SuperLink forget a run whose ServerApp is gone, so that SuperNodes stop working for it."""
@@ -217,7 +243,7 @@ class Follower:
             self._task.cancel()
         self._close(verdict, reason, "")
 
-    def _judge(self, state: dict[str, Any]) -> None:
+    def _judge(self, state: dict[str, Any], waited_for: str) -> None:
         serverapp_log = logs.read_from(self._folder / "serverapp.log", 0)
         judgement = judge(
             Observation(
@@ -229,12 +255,15 @@ class Follower:
                 serverapp_lost=self.lost,
                 log_complete=self.log_complete,
                 timeout=self._timeout,
+                waited_for=waited_for,
                 expected_nodes=self._around.plan.count(Role.SUPERNODE),
                 serverapp_traceback=last_traceback(serverapp_log) or self._traceback_of(Role.SERVERAPP_SUPEREXEC) or "",
                 clientapp_traceback=self._traceback_of(Role.CLIENTAPP_SUPEREXEC),
             )
         )
         self.record = replace(self.record, outcome=state["sub"])
+        if self.record.foreign:  # it may have ended long before anybody looked
+            self._ended_at = state.get("finished_at")
         self._close(judgement.verdict, judgement.reason, judgement.detail)
 
     def _traceback_of(self, role: Role) -> str:
@@ -254,7 +283,8 @@ class Follower:
             verdict=verdict,
             reason=reason,
             detail=detail,
-            finished_at=time.time(),
+            waits_for="",
+            finished_at=self._ended_at or time.time(),
             results=str(self._folder / "results") if kept else None,
         )
         self._log.close()
@@ -274,6 +304,7 @@ class Followers:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self._active: dict[int, Follower] = {}
+        self.adopting = Adopting(around, self._follow)
         self._chores: set[asyncio.Task[None]] = set()
 
     async def submit(self, number: int, app: str) -> str:
@@ -283,19 +314,24 @@ class Followers:
         if record is None:
             raise ClientError("not-found", f"there is no run {number}")
         marks = log_sizes(folder, [component.name for component in self._around.plan.components()])
-        taken = await self._around.client.ask("submit", app=app, config=record.config)
-        record = replace(record, flower_id=str(taken["run"]), phase=Phase.PENDING)
-        store.write_run(record)
-        link = folder.run(number) / "results"
+        with self.adopting.submitting():
+            taken = await self._around.client.ask("submit", app=app, config=record.config)
+            record = replace(record, flower_id=str(taken["run"]), phase=Phase.PENDING)
+            store.write_run(record)
+        self._follow(record, marks, store.run_timeout(number))
+        self._around.report("run", str(number), f"taken by the SuperLink as {record.flower_id}")
+        return str(record.flower_id)
+
+    def _follow(self, record: RunRecord, marks: dict[str, int], timeout: float | None) -> Follower:
+        """Follow a run that the SuperLink has taken."""
+        link = self._around.folder.run(record.number) / "results"
         link.parent.mkdir(parents=True, exist_ok=True)
         if not link.is_symlink():
             link.symlink_to(f"../../results/{record.flower_id}")
-        timeout = store.run_timeout(number)
         follower = Follower(self._around, record, marks=marks, timeout=timeout, on_end=self.forget)
-        self._active[number] = follower
+        self._active[record.number] = follower
         follower.begin()
-        self._around.report("run", str(number), f"taken by the SuperLink as {record.flower_id}")
-        return str(record.flower_id)
+        return follower
 
     async def stop(self, number: int) -> bool:
         """Stop a run."""

@@ -16,6 +16,7 @@ from flowerbed.local.store import Store
 from flowerbed.local.unit import Report, UnitRunner
 from flowerbed.runs.readiness import Readiness
 from flowerbed.runs.runtime import ComponentStatus, external_status
+from flowerbed.runs.waiting import Seen
 from flowerbed.topology.model import SUPERLINK, Role
 from flowerbed.trust.layout import public_keys
 
@@ -44,6 +45,7 @@ class Observer:
         self._was_ready = False
         self._ever_ready = False
         self._external: dict[str, bool] = {}
+        self._online = 0
 
     def begin(self, plan: Plan) -> None:
         """Write down that a plan is being made so; nothing of it has been seen yet."""
@@ -60,7 +62,7 @@ class Observer:
 
     async def look(self, plan: Plan, runners: Mapping[str, UnitRunner], client: ControlClient) -> bool:
         """Look once; return whether the federation is ready."""
-        online = await self._nodes_online(plan, runners, client)
+        online = self._online = await self._nodes_online(plan, runners, client)
         self._settle(runners)
         seen = Readiness(
             nodes_online=online,
@@ -74,6 +76,18 @@ class Observer:
         )
         self._write(plan, runners, seen)
         return seen.ready
+
+    def seen(self, plan: Plan, runners: Mapping[str, UnitRunner]) -> Seen:
+        """Return what was last seen, for a run that may wait for some of it."""
+        every = runners.values()
+        return Seen(
+            nodes_online=self._online,
+            nodes_expected=plan.count(Role.SUPERNODE),
+            external_online=sum(self._external.values()),
+            external_away=[name for name, online in self._external.items() if not online],
+            serverapp=any(one.settled.intersection(one.names_of(Role.SERVERAPP_SUPEREXEC)) for one in every),
+            away=[name for one in every if not one.running for name in one.names_of(Role.SUPERNODE)],
+        )
 
     def write_components(self, runners: Mapping[str, UnitRunner]) -> None:
         """Write down how each program is, if that has changed."""

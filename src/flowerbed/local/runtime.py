@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ START_SECONDS = 15.0
 STALLED_SECONDS = 180.0
 """A federation that is not ready and does not change for so long will not get ready."""
 DOWN_SECONDS = 30.0
+ADOPT_SECONDS = 6.0
+"""How long a look for runs that somebody else submitted may take; the supervisor looks by itself too."""
 
 Watch = Callable[[Event], None]
 
@@ -103,6 +105,12 @@ class LocalRuntime:
     def last_event(self) -> int:
         """Return the number of the newest event."""
         return self.store.last_event()
+
+    def adopt(self) -> None:
+        """Take runs into history that somebody else submitted, if the supervisor can look now."""
+        if self.is_up():
+            with suppress(ControlError, NotRunning):
+                self.ask("look", timeout=ADOPT_SECONDS)
 
     def runs(self) -> list[RunRecord]:
         """Return every run of history, oldest first."""

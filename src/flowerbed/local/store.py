@@ -11,7 +11,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -189,12 +189,23 @@ class Store:
             )
             return int(cursor.lastrowid or 0)
 
+    def adopt_run(self, record: RunRecord) -> RunRecord | None:
+        """Open a run in history that somebody else submitted; return it with its number, None if it is known."""
+        with self._write() as db:
+            cursor = db.execute(
+                "INSERT OR IGNORE INTO runs (flower_id, app, phase, config, submitted_at, is_foreign)"
+                " VALUES (?, ?, ?, ?, ?, 1)",
+                (record.flower_id, record.app, record.phase, json.dumps(record.config), record.submitted_at),
+            )
+            return replace(record, number=int(cursor.lastrowid or 0)) if cursor.rowcount else None
+
     def write_run(self, record: RunRecord) -> None:
         """Write what is now known of a run."""
         with self._write() as db:
             db.execute(
                 "UPDATE runs SET flower_id = ?, app = ?, phase = ?, outcome = ?, verdict = ?, reason = ?, detail = ?,"
-                " rounds = ?, total_rounds = ?, finished_at = ?, results = ?, replies = ?, nodes = ? WHERE number = ?",
+                " rounds = ?, total_rounds = ?, finished_at = ?, results = ?, replies = ?, nodes = ?,"
+                " waits_for = ? WHERE number = ?",
                 (
                     record.flower_id,
                     record.app,
@@ -209,6 +220,7 @@ class Store:
                     record.results,
                     None if record.replies is None else json.dumps([asdict(item) for item in record.replies]),
                     json.dumps(record.nodes),
+                    record.waits_for,
                     record.number,
                 ),
             )
@@ -222,6 +234,10 @@ class Store:
         """Return one run."""
         row = self._db.execute("SELECT * FROM runs WHERE number = ?", (number,)).fetchone()
         return None if row is None else _run(row)
+
+    def flower_ids(self) -> set[str]:
+        """Return Flower's ids of all runs of history."""
+        return {row[0] for row in self._db.execute("SELECT flower_id FROM runs WHERE flower_id IS NOT NULL")}
 
     def run_timeout(self, number: int) -> float | None:
         """Return a run's time limit in seconds."""
@@ -254,6 +270,8 @@ def _run(row: sqlite3.Row) -> RunRecord:
         results=row["results"],
         replies=None if row["replies"] is None else replies_from(json.loads(row["replies"])),
         nodes=json.loads(row["nodes"]),
+        foreign=bool(row["is_foreign"]),
+        waits_for=row["waits_for"],
     )
 
 

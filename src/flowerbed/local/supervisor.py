@@ -37,6 +37,7 @@ from flowerbed.local.plan import TRUST_VERSION, Plan, PlannedUnit
 from flowerbed.local.store import Store
 from flowerbed.local.unit import UnitRunner
 from flowerbed.local.work import WorkWatcher
+from flowerbed.runs.waiting import Seen
 from flowerbed.topology.model import SUPERLINK, Role
 
 FAST_SECONDS = 0.2
@@ -106,6 +107,7 @@ class Supervisor:
     async def _take_down(self) -> None:
         self.store.set_facts(state="stopping")
         self.report("supervisor", self.plan.federation, "stopping")
+        await self.followers.adopting.look()  # so that none is left out that `flwr run` submitted just now
         self.followers.close("the federation was taken down")
         self._admissions.close()
         self.client.close()  # first: an idle connection keeps a SuperLink from ending
@@ -133,6 +135,10 @@ class Supervisor:
             self.store.add_event(kind, subject, message)
         except FlowerbedError as error:
             print(f"{subject}: {message}\n(could not be written down: {error})", file=sys.stderr, flush=True)
+
+    def seen(self) -> Seen:
+        """Return what was last seen of the federation, for a run that may wait for some of it."""
+        return self._observer.seen(self.plan, self.runners)
 
     # Units.
 
@@ -217,6 +223,7 @@ class Supervisor:
     async def _observe(self) -> None:
         while True:
             ready = await self._observer.look(self.plan, self.runners, self.client)
+            await self.followers.adopting.look_if_due()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._look_again.wait(), SLOW_SECONDS if ready else FAST_SECONDS)
             self._look_again.clear()
@@ -293,6 +300,9 @@ class Supervisor:
                 return {"nodes": await self.client.ask("nodes")}
             case "dismiss":
                 return {"dismissed": await self._admissions.dismiss(payload["node"])}
+            case "look":
+                await self.followers.adopting.look()
+                return {}
             case "stop":
                 return {"stopped": await self.followers.stop(payload["run"])}
             case _:

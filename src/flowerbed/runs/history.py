@@ -20,7 +20,7 @@ def row(record: RunRecord) -> list[str]:
     """Return a run as a row under `HEADINGS`; times are UTC."""
     return [
         str(record.number),
-        record.app,
+        app(record),
         state(record),
         rounds(record),
         last_metrics(record) or "-",
@@ -28,6 +28,11 @@ def row(record: RunRecord) -> list[str]:
         "-" if (lasted := seconds(record)) is None else f"{lasted:.1f}",
         record.flower_id or "-",
     ]
+
+
+def app(record: RunRecord) -> str:
+    """Return the app's name, and whether somebody else than Flowerbed submitted the run."""
+    return f"{record.app} (foreign)" if record.foreign else record.app
 
 
 def rounds(record: RunRecord) -> str:
@@ -80,4 +85,6 @@ def line(record: RunRecord) -> str:
         words.append(f"{len(record.finished_rounds)} of {record.total_rounds or '?'} rounds finished")
     if record.going_on:
         words.append(f"round {record.going_on.number} goes on")
-    return f"run {record.number}: {', '.join(words)} ({record.app})"
+    if record.waits_for:
+        words.append(f"waits for {record.waits_for}")
+    return f"run {record.number}: {', '.join(words)} ({record.app}{', foreign' if record.foreign else ''})"

@@ -155,6 +155,10 @@ class RunRecord:
         What the SuperLink counted, for each SuperNode and kind of message; None where nobody counted.
     nodes : dict of str to str
         The names of the SuperNodes that took part, by Flower's ids of them.
+    foreign : bool
+        Somebody else submitted it to the SuperLink, such as ``flwr run``, and not Flowerbed.
+    waits_for : str
+        What a run that is not finished waits for, in words that go on from "waits for"; empty if for nothing.
     """
 
     number: int
@@ -173,6 +177,8 @@ class RunRecord:
     results: str | None = None
     replies: tuple[Replies, ...] | None = None
     nodes: dict[str, str] = field(default_factory=dict)
+    foreign: bool = False
+    waits_for: str = ""
 
     @property
     def finished_rounds(self) -> tuple[Round, ...]:

@@ -114,7 +114,8 @@ class Event:
     at : float
         Unix time in seconds.
     kind : str
-        ``supervisor``, ``unit``, ``crash-loop``, ``ready``, ``run``, ``wedge``; on Kubernetes also ``apply``.
+        ``supervisor``, ``unit``, ``crash-loop``, ``ready``, ``run``, ``waiting``, ``wedge``; on Kubernetes also
+        ``apply``.
     subject : str
         The component, unit or run that it is about.
     message : str
@@ -143,6 +144,9 @@ class Runtime(Protocol):
 
     def last_event(self) -> int:
         """Return the number of the newest event."""
+
+    def adopt(self) -> None:
+        """Take runs into history that somebody else submitted, such as ``flwr run``, if the SuperLink can be asked."""
 
     def run(self, number: int) -> RunRecord:
         """Return a run as it is now known."""

@@ -79,6 +79,8 @@ class Observation:
         silence then says nothing.
     timeout : float or None
         Seconds that the run was given.
+    waited_for : str
+        What it waited for when it was last seen, in words that go on from "waited for"; empty if for nothing.
     """
 
     outcome: str
@@ -92,6 +94,7 @@ class Observation:
     expected_nodes: int | None = None
     log_complete: bool = True
     timeout: float | None = None
+    waited_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,13 +116,16 @@ def judge(seen: Observation) -> Judgement:
         return _failed(seen)
     if seen.timed_out:
         limit = "the time it was given" if seen.timeout is None else f"{seen.timeout:g} s"
-        return Judgement(Verdict.TIMED_OUT, f"The run took longer than {limit} and was stopped{_how_far(seen)}.")
+        reason = f"The run took longer than {limit} and was stopped{_how_far(seen)}{_while_waiting(seen)}."
+        return Judgement(Verdict.TIMED_OUT, reason)
     if seen.stop_asked:
-        return Judgement(Verdict.STOPPED, f"The run was stopped on request{_how_far(seen)}.")
+        return Judgement(Verdict.STOPPED, f"The run was stopped on request{_how_far(seen)}{_while_waiting(seen)}.")
     if seen.serverapp_lost:
         return Judgement(Verdict.FAILED, _lost(seen), _server_detail(seen))
     if seen.outcome == "stopped":
-        return Judgement(Verdict.STOPPED, f"The run was stopped{_how_far(seen)}, but not by Flowerbed.")
+        return Judgement(
+            Verdict.STOPPED, f"The run was stopped{_how_far(seen)}, but not by Flowerbed{_while_waiting(seen)}."
+        )
     if seen.serverapp_traceback and "ServerApp" in seen.progress.raised:
         return _failed(seen)
     return Judgement(Verdict.UNVERIFIED, f"Flower never said how the run ended{_how_far(seen)}.", _server_detail(seen))
@@ -258,6 +264,10 @@ def _how_far(seen: Observation) -> str:
     if seen.progress.finished:
         return " after its last round"
     return f" in round {_of_total(rounds[-1], total)}"
+
+
+def _while_waiting(seen: Observation) -> str:
+    return f", while it waited for {seen.waited_for}" if seen.waited_for else ""
 
 
 def _of_total(one: Round, total: int | None) -> str:

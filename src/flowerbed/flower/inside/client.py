@@ -20,7 +20,8 @@ admit-all ``keys``                ``gone``: those that were taken back once; Sup
 dismiss   ``keys``                 ``dismissed``: those that could join; no SuperNode with any may join now, or stay
 free                               ``freed``: how many keys of SuperNodes that are long gone can be used again (1.22)
 submit    ``app``, ``config``      ``run``, ``fab_hash``, ``fab_id``, ``fab_version``, ``fab_files``, ``fab_size``
-runs      ``run`` (or all)         ``run``, ``status``, ``sub``, ``details``, ``pending_at``, ``starting_at``, …
+runs      ``run`` or ``newest``    ``run``, ``status``, ``sub``, ``details``, ``pending_at``, ``starting_at``, …, and
+                                   ``app`` (``publisher/name==version``) and ``config``; of at least so many, or all
 stop      ``run``                  ``stopped``
 follow    ``run``, ``after`` (0.0) nothing; log events from then on
 unfollow  ``run``                  nothing; no more of them
@@ -229,7 +230,7 @@ class Client:
             "dismiss": lambda request: {"dismissed": self._control.result().dismiss(list(request["keys"]))},
             "free": lambda _: {"freed": self._control.result().free()},
             "submit": self._submit,
-            "runs": lambda request: self._control.result().runs(_run_id(request) if request.get("run") else None),
+            "runs": self._runs,
             "stop": self._stop,
             "follow": self._follow,
             "unfollow": self._unfollow,
@@ -274,6 +275,12 @@ class Client:
 
     def _submit(self, request: dict[str, Any]) -> dict[str, Any]:
         return submit(self._control.result(), Path(str(request["app"])), dict(request.get("config") or {}))
+
+    def _runs(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        control = self._control.result()
+        if request.get("run"):
+            return control.runs(_run_id(request))
+        return control.runs(newest=int(request["newest"])) if request.get("newest") else control.runs()
 
     def _stop(self, request: dict[str, Any]) -> dict[str, bool]:
         control, run = self._control.result(), _run_id(request)

@@ -230,13 +230,17 @@ class Control:
             raise ControlError("refused", "the SuperLink started no run; its log says why")
         return str(answer.run_id)
 
-    def runs(self, run: str | None = None) -> list[dict[str, Any]]:
-        """Return what the SuperLink knows of one run, or of all (the newest thousand), oldest first."""
+    def runs(self, run: str | None = None, newest: int = _MOST_RUNS) -> list[dict[str, Any]]:
+        """Return what the SuperLink knows of one run, or of the newest, oldest first.
+
+        Releases before 1.27 or so know no limit and give all. Later ones tidy up after each finished run that they
+        list, each time, which is a write in their database: ask for few.
+        """
         request = self._proto.ListRunsRequest()
         if run is not None:
             request.run_id = int(run)
         elif "limit" in request.DESCRIPTOR.fields_by_name:
-            request.limit = _MOST_RUNS
+            request.limit = min(newest, _MOST_RUNS)
         answer = self._wire.call("ListRuns", request)
         return sorted((_run(found) for found in answer.run_dict.values()), key=lambda found: found["pending_at"] or 0.0)
 
@@ -525,6 +529,8 @@ def _run(run: Any) -> dict[str, Any]:
         "status": run.status.status,
         "sub": run.status.sub_status,
         "details": run.status.details,
+        "app": f"{run.fab_id}=={run.fab_version}" if run.fab_id else "",
+        "config": {key: getattr(value, value.WhichOneof("scalar")) for key, value in run.override_config.items()},
         **{
             moment: _seconds(getattr(run, moment))
             for moment in ("pending_at", "starting_at", "running_at", "finished_at")
