@@ -54,7 +54,7 @@ def follow(out: Output, runtime: Runtime, number: int, *, interrupted: Callable[
                 if event.kind != "run" and (event.kind != "waiting" or out.as_json):
                     out.event(event)
             now = (record.phase, record.waits_for)
-            if out.live:
+            if out.live and not stopping:
                 out.step(f"run {number}: {_going_on(record)}")
             elif now != shown:
                 shown = now
