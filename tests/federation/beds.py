@@ -51,18 +51,21 @@ class Bed:
         The environment of commands, where it is not this process's.
     on : tuple of str
         The options that say where the federation runs.
+    before : tuple of str
+        The command that runs commands, where it is not this machine as it is.
     """
 
     folder: Path
     environment: dict[str, str] | None = None
     on: tuple[str, ...] = ()
     started: list[subprocess.Popen[str]] = field(default_factory=list)
+    before: tuple[str, ...] = ()
     heard: list[Heard] = field(default_factory=list)
 
     def __call__(self, *arguments: str, timeout: float = PATIENCE_SECONDS) -> Said:
         """Run a command to its end."""
         done = subprocess.run(
-            [*FLOWERBED, *arguments, *self.on, "--json"],
+            [*self.before, *FLOWERBED, *arguments, *self.on, "--json"],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
@@ -77,7 +80,7 @@ class Bed:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command and leave it running."""
         process = subprocess.Popen(
-            [*FLOWERBED, *arguments, *self.on, "--json"],
+            [*self.before, *FLOWERBED, *arguments, *self.on, "--json"],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,

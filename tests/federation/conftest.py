@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,7 +36,10 @@ def bed(tmp_path: Path) -> Iterator[Callable[[str], Bed]]:
 def federation_file() -> Callable[..., str]:
     """Write a federation file for a bed; return its text."""
 
-    def write(bed: Bed, *, replicas: int = 2, flower: str | None = None, more: str = "") -> str:
+    def write(
+        bed: Bed, *, replicas: int = 2, flower: str | None = None, more: str = "", env: dict[str, object] | None = None
+    ) -> str:
+        variables = {name: str(value) for name, value in (env or {}).items()}
         text = "\n".join(
             [
                 "apiVersion: flowerbed.dev/v1alpha1",
@@ -43,7 +47,7 @@ def federation_file() -> Callable[..., str]:
                 "metadata: {name: test}",
                 "spec:",
                 *([f'  flower: "{flower}"'] if flower else []),
-                f"  supernodes: [{{name: site, replicas: {replicas}}}]",
+                f"  supernodes: [{{name: site, replicas: {replicas}, env: {json.dumps(variables)}}}]",
                 *([more] if more else []),
                 "",
             ]

@@ -108,20 +108,45 @@ def train(message, context):
 """
 
 
+def known(client: Client) -> set[str]:
+    """Return the SuperNodes' ids; those that other tests killed count as online for a while."""
+    return {node["id"] for node in client.ask("nodes")}
+
+
+def ask_one(client: Client, before: set[str], app: Path, clientapp: str) -> str:
+    """Submit an app that asks the SuperNode that came after those; return the run's id."""
+    eventually(lambda: bool(known(client) - before))
+    (node,) = known(client) - before
+    write_app(app, server=ASKS_ONE.format(node=node), client=clientapp)
+    run = str(client.ask("submit", app=str(app), config={})["run"])
+    client.ask("follow", run=run)
+    return run
+
+
+def test_a_supernode_whose_run_ended_while_it_pulled_a_message_starts_afresh(
+    federation: FederationInUnits, client: Client, tmp_path: Path
+) -> None:
+    """Else it would take the reply to that for the answer to its next message, and so on."""
+    before = known(client)
+    with federation.serverapp_unit() as serverapp, federation.supernode_unit(hold=tmp_path) as unit:
+        eventually(lambda: serverapp.ready() and unit.ready())
+        run = ask_one(client, before, tmp_path / "app", WORKS.format(go=tmp_path / "never"))
+        eventually((tmp_path / "held").exists)
+        unit.says("at work")
+        client.ask("stop", run=run)
+        (tmp_path / "let-go").touch()
+        unit.says("Ignoring message")
+        assert unit.ends() == 70  # as its docstring says of a wedge
+        assert "works on a message of a run that is over" in unit.text
+
+
 def test_a_supernode_that_is_asked_to_end_replies_to_what_it_works_on(
     federation: FederationInUnits, client: Client, tmp_path: Path
 ) -> None:
-    def known() -> set[str]:
-        return {node["id"] for node in client.ask("nodes")}
-
-    go, before = tmp_path / "go", known()  # those that other tests killed count as online for a while
+    go, before = tmp_path / "go", known(client)
     with federation.serverapp_unit() as serverapp, federation.supernode_unit() as unit:
         eventually(lambda: serverapp.ready() and unit.ready())
-        eventually(lambda: bool(known() - before))
-        (node,) = known() - before
-        app = write_app(tmp_path / "app", server=ASKS_ONE.format(node=node), client=WORKS.format(go=go))
-        run = client.ask("submit", app=str(app), config={})["run"]
-        client.ask("follow", run=run)
+        run = ask_one(client, before, tmp_path / "app", WORKS.format(go=go))
         unit.says("at work")
         unit.process.terminate()
         unit.says("[flowerbed: asked to end; what it works on has 60 s to get to the ServerApp]")

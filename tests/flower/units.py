@@ -23,6 +23,8 @@ from free_ports import free_port
 
 HERE = Path(inside.__file__).parent
 UNIT = HERE / "unit.py"
+HELD = Path(__file__).parents[1] / "held"
+"""Holds a SuperNode's pull of a message open; see there."""
 
 
 def mount(folder: Path) -> Path:
@@ -173,8 +175,11 @@ class FederationInUnits(Federation):
         options = ["--make-folder", str(data), "--ready-request", request]
         return self._unit([*options, *more], {"superlink": contract.superlink(self.row.minor, self.protection)})
 
-    def supernode_unit(self) -> RunningUnit:
-        """Start a SuperNode and its SuperExec in one unit, the second of a pool that begins with partition 3."""
+    def supernode_unit(self, *, hold: Path | None = None) -> RunningUnit:
+        """Start a SuperNode and its SuperExec in one unit, the second of a pool that begins with partition 3.
+
+        With `hold` its first pull of a message waits until the file ``let-go`` is in that folder, and ``held`` says so.
+        """
         contract, minor = self.row.contract, self.row.minor
         config = "partition-id={partition-id} num-partitions=9"
         programs = {
@@ -188,7 +193,8 @@ class FederationInUnits(Federation):
         options += ["--taken", marks.taken, "--replied", marks.replied, "--lost", marks.lost, "--finish", "60"]
         for option in ("--wait-for", "--ready-connected"):
             options += [option, f"supernode={fleet}", option, f"superexec={runtime}"]
-        return self._unit(options, programs)
+        held = {"PYTHONPATH": str(HELD), "HOLD_A_PULL": str(hold)} if hold else {}
+        return self._unit(options, programs, held)
 
     def serverapp_unit(self) -> RunningUnit:
         """Start the SuperExec of ServerApps."""
@@ -208,14 +214,16 @@ class FederationInUnits(Federation):
             stdout=subprocess.PIPE,
         )
 
-    def _unit(self, options: Sequence[str], programs: dict[str, Program]) -> RunningUnit:
+    def _unit(
+        self, options: Sequence[str], programs: dict[str, Program], more: dict[str, str] | None = None
+    ) -> RunningUnit:
         words = list(options)
         for name, program in programs.items():
             own = {key: self._resolve(name, value) for key, value in program.environment.items()}
             words += ["--", name, "env", *(f"{key}={value}" for key, value in own.items()), program.executable]
             words += [self._resolve(name, value) for value in program.arguments]
         before = (str(self.python), "-u", str(self.mounted / "unit.py"))
-        return RunningUnit(words, before=before, env=self._environment(self.folder / "unit"))
+        return RunningUnit(words, before=before, env=self._environment(self.folder / "unit") | (more or {}))
 
     def _environment(self, home: Path) -> dict[str, str]:
         env = environment(home)

@@ -61,6 +61,8 @@ class UnitRunner:
         self.restarts = 0
         self.backoff = Backoff()
         self.pids: dict[str, int] = {}
+        self.log_starts: dict[str, int] = {}
+        """How long each component's log was when its process was started."""
         self.settled: set[str] = set()
         self.note = ""
         self._folder = folder
@@ -167,13 +169,14 @@ class UnitRunner:
         self.note = ""
         self.settled.clear()
         self._started_at = time.monotonic()
+        self.log_starts = log_sizes(self._folder, [component.name for component in self.unit.components])
         self._on_start(self.unit)
         for component in self.unit.components:
             home = self._folder.home(component.name)
-            for needed in (home, self._folder.data(component.name, self._minor)):
-                needed.mkdir(parents=True, exist_ok=True)
             env = {**component.env, COMPONENT_MARK: component.name}
             try:
+                for needed in (home, self._folder.data(component.name, self._minor)):
+                    needed.mkdir(parents=True, exist_ok=True)
                 self.pids[component.name] = processes.spawn(
                     component.argv,
                     env=env,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 
 from flowerbed import processes
 from flowerbed.flower.inside.wedge import WORKER, Marks, Watch
@@ -27,7 +29,7 @@ class WorkWatcher:
     def __init__(self, folder: StateFolder, report: Report) -> None:
         self._folder = folder
         self._report = report
-        self._watches: dict[str, tuple[Watch, int]] = {}
+        self._watches: dict[str, _Watched] = {}
 
     def look(self, runners: Mapping[str, UnitRunner], table: dict[int, list[int]], marks: Marks) -> None:
         """Look at every SuperNode once.
@@ -49,17 +51,29 @@ class WorkWatcher:
 
     def _look_at(self, runner: UnitRunner, supernode: str, tree: list[int], marks: Marks) -> None:
         log, now = self._folder.log(supernode), time.monotonic()
-        end = logs.size(log)
-        if not runner.running:
-            self._watches[supernode] = (Watch(), end)
+        pid = runner.pids.get(supernode)
+        if pid is None:
+            self._watches.pop(supernode, None)
             return
-        watch, offset = self._watches.get(supernode, (Watch(), end))
+        watched = self._watches.get(supernode)
+        if watched is None or watched.pid != pid:  # another process: what its predecessor took is not its work
+            watched = _Watched(pid, Watch(), runner.log_starts[supernode])
+        end = logs.size(log)
         worker = any(WORKER in processes.command_line(pid) for pid in tree)
-        watch = watch.observe(logs.read_from(log, offset), marks, worker=worker, now=now)
+        watch = watched.watch.observe(logs.read_from(log, watched.offset), marks, worker=worker, now=now)
         if why := watch.why(now):
-            self._report("wedge", supernode, f"{why}; its unit is restarted")
-            with log.open("a", encoding="utf-8") as out:
-                out.write(f"[flowerbed: this SuperNode {why}; its unit is restarted]\n")
-            runner.end(f"{supernode} was wedged")
             watch = Watch()
-        self._watches[supernode] = (watch, end)
+            runner.end(f"{supernode} was wedged")  # first: the rest needs a disk
+            self._report("wedge", supernode, f"{why}; its unit is restarted")
+            with suppress(OSError), log.open("a", encoding="utf-8") as out:
+                out.write(f"[flowerbed: this SuperNode {why}; its unit is restarted]\n")
+        self._watches[supernode] = _Watched(pid, watch, end)
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """What is known of a SuperNode's process, and how much of its log has been read."""
+
+    pid: int
+    watch: Watch
+    offset: int
