@@ -8,6 +8,7 @@ from flowerbed.runs.events import LEGACY, LogEvent, Replies, RoundStarted, Sampl
 from flowerbed.runs.history import line
 from flowerbed.runs.progress import Progress, advance
 from flowerbed.runs.records import Phase, RunRecord, Verdict
+from flowerbed.runs.run_log import RunLog
 from flowerbed.runs.verdict import Observation, judge
 from flowerbed.runs.waiting import Seen, waits_for
 
@@ -67,6 +68,26 @@ def test_a_legacy_strategy_waits_without_a_word() -> None:
     )
     sampled = advance(progress, Sampled(0.0, "train", 2, 2))
     assert waits_for(Phase.RUNNING, sampled, 600.0, lambda: Seen(2, 2)) == ""
+
+
+def test_a_legacy_strategy_that_asks_for_a_model_while_nobody_is_there() -> None:
+    progress = told(StrategyStarting(0.0, LEGACY, 3))
+    assert waits_for(Phase.RUNNING, progress, 6.0, lambda: Seen(0, 2)) == "SuperNodes: 0 of 2 SuperNodes online"
+    assert waits_for(Phase.RUNNING, progress, 600.0, lambda: Seen(2, 2)) == ""
+
+
+def test_a_loop_of_the_apps_own_that_waits_as_flowers_examples_do() -> None:
+    """quickstart-pandas and others; that the waiting is over nothing says but the next line."""
+    log = RunLog()
+    log.feed("INFO :      Starting round 1/3\n" + 2 * "INFO :      Waiting for nodes to connect...\n", 1.0)
+    assert log.progress.waiting == Waiting(1.0)
+    assert waits_for(Phase.RUNNING, log.progress, 1.0, lambda: Seen(1, 1)) == "SuperNodes: 1 online"
+    assert waits_for(Phase.RUNNING, log.progress, 6.0, lambda: Seen(1, 1)) == (
+        "more SuperNodes than the 1 of the federation, which are all online:"
+        " lower how many the app's own loop requires, or raise `replicas` in the federation file"
+    )
+    log.feed("INFO :      Sampled 2 nodes (out of 2)\n", 9.0)
+    assert log.progress.waiting is None
 
 
 def test_a_run_that_nobody_takes() -> None:

@@ -82,11 +82,18 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The strategy waits for SuperNodes: it knows `connected` and needs `required`."""
+    """The ServerApp waits for SuperNodes: it knows `connected` and needs `required`; None where it does not say."""
 
     at: float
-    connected: int
-    required: int
+    connected: int | None = None
+    required: int | None = None
+
+
+@dataclass(frozen=True)
+class WaitingOver:
+    """A ServerApp with a loop of its own, which said that it waits, says something else."""
+
+    at: float
 
 
 @dataclass(frozen=True)
@@ -121,6 +128,7 @@ LogEvent = (
     | ReplyError
     | Metrics
     | Waiting
+    | WaitingOver
     | StrategyFinished
     | AppRaised
     | TracebackStarted

@@ -27,6 +27,7 @@ from flowerbed.runs.events import (
     StrategyStarting,
     TracebackStarted,
     Waiting,
+    WaitingOver,
 )
 from flowerbed.runs.summaries import SummaryReader
 from flowerbed.runs.text import split_level
@@ -57,6 +58,9 @@ _WAITING = (
         r" is less than number of requested clients \((?P<need>\d+)\)\."
     ),
 )
+_WAITING_LOOP = "Waiting for nodes to connect..."
+"""What Flower's examples with a loop of their own say every two seconds (quickstart-pandas, quickstart-catboost,
+federated-analytics, federated-kaplan-meier-fitter); nothing says that it is over but the next line."""
 _FINISHED = (
     re.compile(r"Strategy execution finished in (?P<seconds>[\d.]+)s"),
     re.compile(r"Run finished (?P<rounds>\d+) round\(s\) in (?P<seconds>[\d.]+)s"),
@@ -84,6 +88,7 @@ class LineParser:
         self._scope = "train"  # which aggregated metrics come next
         self._record: list[str] = []  # a metrics record that goes on in the next line
         self._summary = SummaryReader()
+        self._waiting = False  # a loop of the app's own says that it waits
 
     def feed(self, text: str, at: float) -> list[LogEvent]:
         """Take the next piece of the log, seen at Unix time `at`, and return what it tells."""
@@ -122,6 +127,9 @@ class LineParser:
                 yield StrategyStarting(at, name, int(found["total"]))
                 return
             yield from self._held(at)
+        if self._waiting != (bare == _WAITING_LOOP) and bare:
+            self._waiting = not self._waiting
+            yield Waiting(at) if self._waiting else WaitingOver(at)
         if self._summary.active:
             summary = self._summary.feed(message, at)
             if summary is not None:

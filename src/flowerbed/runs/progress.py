@@ -16,6 +16,7 @@ from flowerbed.runs.events import (
     StrategyStarting,
     TracebackStarted,
     Waiting,
+    WaitingOver,
 )
 from flowerbed.runs.records import Exchange, Round
 
@@ -42,7 +43,7 @@ class Progress:
     initial_metrics : dict of str to float
         Evaluated before the first round (Flower's round 0).
     waiting : Waiting or None
-        The strategy waits for SuperNodes.
+        The strategy, or the app's own loop, waits for SuperNodes.
     errors : tuple of ReplyError
         The first error replies.
     raised : tuple of str
@@ -94,6 +95,8 @@ def advance(progress: Progress, event: LogEvent) -> Progress:
             return done
         case Waiting():
             return replace(progress, waiting=event)
+        case WaitingOver():
+            return replace(progress, waiting=None)
         case ReplyError():
             return replace(progress, errors=(*progress.errors, event)[:ERRORS_KEPT])
         case AppRaised():

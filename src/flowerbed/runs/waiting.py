@@ -12,8 +12,9 @@ from flowerbed.runs.records import Exchange, Phase
 QUIET_SECONDS = 5.0
 """So long a run is pending, or a strategy that says nothing samples nobody, before that is called waiting."""
 _NAMED = 5
-_STRATEGY = "`min_available_nodes`, `min_train_nodes` and `min_evaluate_nodes`"
-_LEGACY = "`min_available_clients`, `min_fit_clients` and `min_evaluate_clients`"
+_STRATEGY = "`min_available_nodes`, `min_train_nodes` and `min_evaluate_nodes` of the app's strategy"
+_LEGACY = "`min_available_clients`, `min_fit_clients` and `min_evaluate_clients` of the app's strategy"
+_LOOP = "how many the app's own loop requires"
 
 
 @dataclass(frozen=True)
@@ -70,20 +71,26 @@ def waits_for(phase: Phase, progress: Progress, quiet: float, look: Callable[[],
         return ""
     if progress.waiting is not None:
         have, need = progress.waiting.connected, progress.waiting.required
-        return f"SuperNodes: {have} connected, {need} required{_who_can_come(look(), need, _STRATEGY)}"
+        if need is not None:
+            return f"SuperNodes: {have} connected, {need} required{_who_can_come(look(), need)}"
+        return _of_unknown_number(look(), _LOOP) if quiet >= QUIET_SECONDS else f"SuperNodes: {look().online} online"
     if _samples_silently(progress):
-        return _silent(look()) if quiet >= QUIET_SECONDS else ""
+        return _of_unknown_number(look(), _LEGACY) if quiet >= QUIET_SECONDS else ""
+    if progress.strategies[-1:] == (LEGACY,) and not progress.rounds:  # it asks one of them for a model to begin with
+        if quiet < QUIET_SECONDS or (seen := look()).online:
+            return ""
+        return _of_unknown_number(seen, _LEGACY)
     exchange = _awaited(progress)
     if exchange is None or (seen := look()).nodes_online >= seen.nodes_expected:
         return ""
     return f"replies to {exchange.kind}; {_count_online(seen)}"
 
 
-def _who_can_come(seen: Seen, need: int, parameters: str) -> str:
+def _who_can_come(seen: Seen, need: int) -> str:
     """Say which SuperNodes can still come, or what to change where none can."""
     if need > seen.all:
         has = "has only 1" if seen.all == 1 else f"has only {seen.all}"
-        return f"; the federation {has}: {_change(parameters)}"
+        return f"; the federation {has}: {_change(_STRATEGY)}"
     if seen.nodes_online < seen.nodes_expected:
         return f"; {_count_online(seen)}"
     if seen.external_away:
@@ -91,17 +98,17 @@ def _who_can_come(seen: Seen, need: int, parameters: str) -> str:
     return ""
 
 
-def _silent(seen: Seen) -> str:
-    """Say what a legacy strategy waits for, which does not say itself how many SuperNodes it requires."""
+def _of_unknown_number(seen: Seen, parameters: str) -> str:
+    """Say what a ServerApp waits for that does not say itself how many SuperNodes it requires."""
     if seen.nodes_online < seen.nodes_expected:
         return f"SuperNodes: {_count_online(seen)}"
     if seen.external_away:
         return f"SuperNodes: {seen.online} online; {_names(seen.external_away)} can still come from elsewhere"
-    return f"more SuperNodes than the {seen.all} of the federation, which are all online: {_change(_LEGACY)}"
+    return f"more SuperNodes than the {seen.all} of the federation, which are all online: {_change(parameters)}"
 
 
 def _change(parameters: str) -> str:
-    return f"lower {parameters} of the app's strategy, or raise `replicas` in the federation file"
+    return f"lower {parameters}, or raise `replicas` in the federation file"
 
 
 def _samples_silently(progress: Progress) -> bool:
