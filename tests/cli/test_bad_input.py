@@ -165,6 +165,13 @@ def test_stopping_what_is_not_up_says_how_to_start_it(folder: Path, say: Say) ->
     assert (status, "down" in said) == (1, True)
 
 
+def test_a_python_that_the_release_does_not_run_on_is_told_at_its_place(folder: Path, say: Say) -> None:
+    write(folder, '  flower: "1.42"\n  python: "3.9"\n  supernodes: [{name: a}]\n')
+    status, said = say("up")
+    assert status == 2
+    assert "federation.yaml:6:11: spec.python: Flower 1.42.0 does not run on Python 3.9; it runs on 3.11, " in said
+
+
 def test_errors_are_json_too(folder: Path, say: Say) -> None:
     write(folder, "  supernodes: [{nam: a}]\n")
     status, said = say("up", "--json")

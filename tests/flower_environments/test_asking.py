@@ -13,7 +13,7 @@ from flowerbed.environments.cache import cache_root
 from flowerbed.environments.requirements import Wanted, is_dynamic, local_path, uv_settings, wanted
 from flowerbed.environments.solving import write_project
 from flowerbed.environments.uv_errors import explain
-from flowerbed.errors import AppError, EnvironmentFailed, ReleaseError
+from flowerbed.errors import AppError, EnvironmentFailed, ReleaseError, UsageError
 
 MARKERS = {"python_version": "3.11", "python_full_version": "3.11.7"}
 
@@ -206,14 +206,24 @@ def test_only_dynamic_dependencies_need_the_back_end(pyproject: dict[str, object
 def test_a_folder_without_a_readable_pyproject_is_no_app(app: Path) -> None:
     with pytest.raises(AppError, match="cannot be read"):
         key(app)
-    with pytest.raises(AppError, match=r"not valid TOML.*line 1"):
+    with pytest.raises(AppError, match=r"not valid TOML.*line 1") as caught:
         key(write(app, "[project\n"))
+    assert str(caught.value.where).endswith("pyproject.toml:1:9")
 
 
 def test_an_app_for_another_python_is_refused(app: Path) -> None:
     write(app, '[project]\nname = "a"\nversion = "1"\nrequires-python = ">=3.50"\n')
-    with pytest.raises(AppError, match=r"needs Python >=3\.50"):
+    with pytest.raises(AppError, match=r"needs Python >=3\.50") as caught:
         key(app)
+    assert caught.value.where == f"{app / 'pyproject.toml'}:4"
+
+
+@pytest.mark.parametrize("wrong", ["scikit learn", "flwr<1.0", "lib @ file:./nowhere"])
+def test_a_dependency_that_does_not_do_is_told_with_its_line(app: Path, wrong: str) -> None:
+    write(app, f'[project]\nname = "a"\nversion = "1"\ndependencies = [\n    "numpy",\n    "{wrong}",\n]\n')
+    with pytest.raises(UsageError) as caught:
+        key(app)
+    assert caught.value.where == f"{app / 'pyproject.toml'}:6"
 
 
 def test_a_back_end_that_fails_is_quoted_and_the_app_is_named(app: Path) -> None:
@@ -225,7 +235,7 @@ def test_a_back_end_that_fails_is_quoted_and_the_app_is_named(app: Path) -> None
     )
     with pytest.raises(AppError, match="no water for this flower") as caught:
         key(app)
-    assert caught.value.where == str(app / "pyproject.toml")
+    assert caught.value.where == f"{app / 'pyproject.toml'}:7"
 
 
 # --- Pythons ---------------------------------------------------------------------------------------------

@@ -96,9 +96,8 @@ FLOWER_PART = APP[APP.index("[tool.flwr.app]") :]
     [
         '[project]\nname = "a"\nversion = "1"\ndynamic = ["dependencies"]\n',
         '[project]\nname = "a"\nversion = "1"\n[tool.poetry.dependencies]\npython = "^3.11"\nflwr = "^1.22"\n',
-        '[tool.poetry]\nname = "a"\nversion = "1"\n[tool.poetry.dependencies]\nflwr = "^1.22"\n',
     ],
-    ids=["dynamic", "PEP 621 with Poetry's dependencies", "all Poetry's"],
+    ids=["dynamic", "PEP 621 with Poetry's dependencies"],
 )
 def test_dependencies_that_only_the_build_back_end_knows(metadata: str) -> None:
     app = parse_app(metadata + FLOWER_PART, "pyproject.toml")
@@ -140,10 +139,28 @@ def test_what_is_wrong_and_where(old: str, new: str, message: str) -> None:
 
 
 def test_no_flower_app() -> None:
-    message = "pyproject.toml: is no Flower App: there is no [tool.flwr.app]\n"
+    message = "pyproject.toml:1: is no Flower App: there is no [tool.flwr.app]\n"
     assert failure('[project]\nname = "a"\n').startswith(message)
     assert failure("").startswith(message)
-    assert failure("tool = 1").startswith("pyproject.toml: tool of [tool.flwr.app]: wanted a table, found the number 1")
+    assert failure("tool = 1").startswith(
+        "pyproject.toml:1: tool of [tool.flwr.app]: wanted a table, found the number 1"
+    )
+
+
+def test_an_app_without_project_is_refused_as_flower_refuses_it() -> None:
+    poetry = '\n[tool.poetry]\nname = "a"\nversion = "1"\n[tool.poetry.dependencies]\nflwr = "^1.22"\n'
+    assert failure(poetry + FLOWER_PART) == (
+        "pyproject.toml:2: there is no [project], only [tool.poetry]\n"
+        "Flower itself reads the app's name and version from [project]. Poetry 2 reads them there too: write them there."
+    )
+    assert failure(FLOWER_PART).startswith("pyproject.toml:1: there is no [project]\n")
+
+
+def test_a_byte_order_mark_is_named() -> None:
+    assert failure("\ufeff" + APP) == (
+        "pyproject.toml:1:1: is not TOML: it begins with a byte order mark (U+FEFF), which TOML does not allow\n"
+        "Save the file as UTF-8 without it."
+    )
 
 
 def test_an_agent_app() -> None:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from flowerbed.errors import SpecError
@@ -57,8 +59,8 @@ def exposed(text: str) -> str:
         (SHOWN + "security: {tls: {mode: Disabled}}\n  supernodes: [{name: a, external: ^true}]", "spec.supernodes[0].external: whoever comes from outside comes over TLS (write security: {tls: {mode: Auto}})"),
         (SHOWN + "security: {nodeAuth: false}\n  supernodes: [{name: a, external: ^true}]", "spec.supernodes[0].external: without nodeAuth anybody could join from outside (leave nodeAuth out)"),
         ("supernodes: [{name: a}]\n  layout: Quickstart\n  superlink: {expose: ^{fleetAddress: \"a.example.org:1\"}}", "spec.superlink.expose: is for layout: Colocated (leave it out, or choose that layout)"),
-        (OUTSIDE + "superlink: {expose: {fleetAddress: ^fl.example.org}}", 'spec.superlink.expose.fleetAddress: "fl.example.org" is not HOST:PORT (for example "fl.example.org:9092")'),
-        (OUTSIDE + 'superlink: {expose: {fleetAddress: ^"fl.example.org:70000"}}', 'spec.superlink.expose.fleetAddress: "fl.example.org:70000" is not HOST:PORT (for example "fl.example.org:9092")'),
+        (OUTSIDE + "superlink: {expose: {fleetAddress: ^fl.example.org}}", 'spec.superlink.expose.fleetAddress: "fl.example.org" is not HOST:PORT: there is no port (for example "fl.example.org:9092")'),
+        (OUTSIDE + 'superlink: {expose: {fleetAddress: ^"fl.example.org:70000"}}', 'spec.superlink.expose.fleetAddress: "fl.example.org:70000" is not HOST:PORT: "70000" is not a port from 1 to 65535 (for example "fl.example.org:9092")'),
         (OUTSIDE + 'superlink: {expose: ^{fleetAddress: "fl.example.org:1", service: {}, ingress: {}}}', "spec.superlink.expose: has service and ingress (keep one of them)"),
         (OUTSIDE + 'superlink: {expose: ^{fleetAddress: "192.0.2.7:1", ingress: {}}}', "spec.superlink.expose: has ingress, which tells federations apart by name, and 192.0.2.7 is an address (dial a host name, or use a service)"),
         (OUTSIDE + 'superlink: {expose: ^{fleetAddress: "fl.example.org:1", acceptOpenControlApi: true}}', "spec.superlink.expose: has acceptOpenControlApi, and listen: Loopback shows nothing (leave it out)"),
@@ -84,3 +86,20 @@ def test_those_elsewhere_take_no_memory_here() -> None:
     few = read("supernodes: [{name: b, replicas: 1000, external: true}, {name: a, replicas: 100}]\n  " + SHOWN)
     [finding] = check_local(few, 2, 8_000_000_000)
     assert finding.path == ("spec", "supernodes", 1, "replicas")
+
+
+@pytest.mark.parametrize(
+    ("address", "wrong"),
+    [
+        ("https://fl.example.org:443", "leave out https://"),
+        ("fl.example.org:443/fleet", "leave out the path, /fleet"),
+        ("[2001:db8::1]", "there is no port"),
+        ("2001:db8::1:9092", "an IPv6 address stands in brackets: [2001:db8::1]:9092"),
+        (":9092", "there is no host"),
+        ("fl_x.example.org:9092", '"fl_x.example.org" is neither a host name nor an IP address'),
+        ("fl.example.org:http", '"http" is not a port from 1 to 65535'),
+    ],
+)
+def test_the_part_of_an_address_that_is_wrong_is_named(address: str, wrong: str) -> None:
+    with pytest.raises(SpecError, match=re.escape(f'"{address}" is not HOST:PORT: {wrong} (')):
+        read(f'{OUTSIDE}superlink: {{expose: {{fleetAddress: "{address}"}}}}')

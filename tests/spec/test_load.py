@@ -8,6 +8,7 @@ In the tables the place that a problem points to is marked with a caret, which i
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -124,6 +125,23 @@ def test_every_fault_is_found_in_one_reading() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("metadata: {name: demo}", "metadata: {name: }", "metadata.name: wanted text, found nothing (write it after the colon)"),
+        ("spec:\n", "spec:\n  app:\n", "spec.app: wanted a mapping, found nothing (write it after the colon, or leave the key out)"),
+        ("supernodes: [{name: hospital}]", "supernodes:\n    - name:a", 'spec.supernodes[0]: wanted a mapping, found "name:a" (write a space after the colon: name: a)'),
+        ("supernodes: [{name: hospital}]", "supernodes:\n    - name:a\n      replicas: 2", '"- name:a" is one text (write a space after the colon: name: …)'),
+        ("  supernodes: [{name: hospital}]\n", "", "spec: wanted a mapping, found nothing (write it after the colon)"),
+        ("supernodes: [{name: hospital}]", "flower: '1.42'", "spec.supernodes: is missing (write supernodes: [{name: site, replicas: 2}])"),
+    ],
+)  # fmt: skip
+def test_what_to_write_instead(old: str, new: str, problem: str) -> None:
+    assert old in SMALL
+    (found,) = problems(SMALL.replace(old, new))
+    assert re.sub(r"^federation.yaml:\d+:\d+: ", "", found) == problem
+
+
 def test_problems_are_data_too() -> None:
     with pytest.raises(SpecError) as caught:
         parse(SMALL + "  flowr: x\n", "federation.yaml")
@@ -141,7 +159,7 @@ def test_problems_are_data_too() -> None:
 
 def test_a_misspelt_key_is_not_missing_as_well() -> None:
     assert problems("apiVersion: flowerbed.dev/v1alpha1\nkind: Federation\nmetdata: {name: demo}\n") == [
-        "federation.yaml:1:1: spec: is missing",
+        "federation.yaml:1:1: spec: is missing (write spec: {supernodes: [{name: site, replicas: 2}]})",
         'federation.yaml:3:1: metdata: no such key (did you mean "metadata"?)',
     ]
 

@@ -17,7 +17,6 @@ from flowerbed.cli.output import Output
 from flowerbed.environments.app_lock import APP_LOCK
 from flowerbed.environments.asking import read_asked
 from flowerbed.environments.cache import write_durably
-from flowerbed.environments.python import choose_python
 from flowerbed.errors import UsageError
 from flowerbed.flower.releases import Row
 from flowerbed.image import bases, building, sharing, signing, store, trying
@@ -27,7 +26,7 @@ from flowerbed.image.engine import Engine
 from flowerbed.image.engine import check as check_engine
 from flowerbed.image.recipe import Recipe
 from flowerbed.kubernetes.manifests import images
-from flowerbed.local.prepare import choose_release
+from flowerbed.local.prepare import choose_interpreter, choose_release
 from flowerbed.local.source import Source, find
 from flowerbed.registry.client import Registries
 from flowerbed.spec.kubernetes_values import IMAGE
@@ -216,8 +215,7 @@ def _check_ways(
 
 
 def _recipe(out: Output, source: Source, row: Row, *, locked: bool, upgrade: bool) -> Recipe:
-    requires = str(source.manifest.requires_python or "")
-    python = choose_python(row.pythons, wanted=source.federation.spec.python, requires=requires)
+    python = choose_interpreter(source, row)
     asked = read_asked(source.app, release=str(row.release), python=python, progress=out.step)
     lock, written = building.bring_lock_up_to_date(
         source.app, asked, sorted(row.pythons), locked=locked, upgrade=upgrade, progress=out.step

@@ -54,7 +54,7 @@ def request(
     if not allows(asked.requires_python, python.version):
         raise AppError(
             f"the app needs Python {asked.requires_python}, and this is Python {python.version}",
-            where=asked.where,
+            where=reading.place_of("requires-python", _text(app / "pyproject.toml"), asked.where),
             hint="Choose another Python with spec.python.",
         )
     wanted = asked.wanted
@@ -93,6 +93,7 @@ def read_asked(app: Path, *, release: str, python: Interpreter, progress: Progre
         where=str(file),
         markers=python.markers(),
         settings=settled(app, reading.uv_settings(pyproject, own), python.markers()),
+        written=_text(file),
     )
     requires = str(project.get("requires-python", "")) if isinstance(project, dict) else ""
     return Asked(release, requires, wanted, str(file))
@@ -140,8 +141,12 @@ def _pyproject(app: Path) -> dict[str, Any]:
 
 
 def _toml(file: Path) -> dict[str, Any]:
+    return reading.read_pyproject(_text(file), str(file))
+
+
+def _text(file: Path) -> str:
     try:
-        return reading.read_pyproject(file.read_text(encoding="utf-8"), str(file))
+        return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise AppError(
             f"the app's {file.name} cannot be read: {getattr(error, 'strerror', None) or error}",

@@ -16,6 +16,7 @@ from typing import Any
 
 from flowerbed.environments.cache import Progress, cache_root, scratch, write_durably
 from flowerbed.environments.python import Interpreter
+from flowerbed.environments.requirements import place_of
 from flowerbed.environments.sources import build_digest, copy_project
 from flowerbed.environments.uv import run, uv, uv_environment
 from flowerbed.environments.uv_errors import explain
@@ -87,7 +88,8 @@ def _ask(app: Path, pyproject: Mapping[str, Any], python: Interpreter, progress:
     paths = [str(path) for path in system.get("backend-path", [])]
     if backend == _LEGACY["build-backend"]:
         paths = [*paths, "."]
-    where = str(app / "pyproject.toml")
+    file = app / "pyproject.toml"
+    where = place_of("build-backend", file.read_text(encoding="utf-8"), str(file))
     with scratch() as folder:
         copy = folder / "app"
         copy_project(app, copy)

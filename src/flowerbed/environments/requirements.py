@@ -88,7 +88,15 @@ def read_pyproject(text: str, where: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
+        place = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
+        where = f"{where}:{place[1]}:{place[2]}" if place else where
         raise AppError(f"the file is not valid TOML: {error}", where=where) from error
+
+
+def place_of(text: str, written: str, where: str) -> str:
+    """Return a file's name with the line of a text in it, as it is written there; without one if it is not."""
+    line = next((number for number, line in enumerate(written.splitlines(), 1) if text in line), None)
+    return where if line is None else f"{where}:{line}"
 
 
 def is_dynamic(pyproject: Mapping[str, Any]) -> bool:
@@ -123,6 +131,7 @@ def wanted(
     where: str,
     markers: Mapping[str, str],
     settings: Mapping[str, Any] | None = None,
+    written: str = "",
 ) -> Wanted:
     """Take flwr out of what an app asks for, and check that it allows the federation's release.
 
@@ -138,6 +147,8 @@ def wanted(
         The values of the environment markers that differ from those of our own Python.
     settings : mapping or None
         The app's settings for uv.
+    written : str
+        The file's text, in which the line of a mistake is looked up.
 
     Raises
     ------
@@ -149,9 +160,10 @@ def wanted(
     kept: dict[str, None] = {}
     paths: dict[str, str] = {}
     for text in dependencies:
-        requirement = _parse(text, where)
+        place = place_of(text, written, where)
+        requirement = _parse(text, place)
         name = requirement.name
-        if _about_flwr(requirement, release, where, markers):
+        if _about_flwr(requirement, release, place, markers):
             continue
         if (path := local_path(requirement.url)) is not None:
             paths[name] = path

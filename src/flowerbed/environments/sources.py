@@ -12,7 +12,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from flowerbed.environments.requirements import FLWR
+from flowerbed.environments.requirements import FLWR, place_of
 from flowerbed.environments.solving import toml
 from flowerbed.environments.workspaces import find_workspace, local_sources
 from flowerbed.errors import AppError
@@ -70,6 +70,12 @@ def build_digest(root: Path) -> str:
     return _digest(root, (path for path in _source_files(root) if matters(path)))
 
 
+def _place(file: Path, path: str) -> str:
+    """Return the file's name with the line that names a path, if it is written there as it is."""
+    written = file.read_text(encoding="utf-8") if file.is_file() else ""
+    return place_of(path, written, str(file))
+
+
 def local_dependency(app: Path, path: str, name: str) -> Path:
     """Return where a dependency that is given by path lies.
 
@@ -84,7 +90,7 @@ def local_dependency(app: Path, path: str, name: str) -> Path:
     problem = "that folder is no Python project" if place.is_dir() else "nothing is there"
     raise AppError(
         f"the dependency {name!r} is to come from {path!r}, and {problem}",
-        where=str(app / "pyproject.toml"),
+        where=_place(app / "pyproject.toml", path),
         hint="Give a path, relative to that file, of a wheel or of a folder with a pyproject.toml.",
     )
 

@@ -12,7 +12,7 @@ from flowerbed.environments.asking import request
 from flowerbed.environments.cache import write_durably
 from flowerbed.environments.environment import ensure
 from flowerbed.environments.model import Environment
-from flowerbed.environments.python import choose_python
+from flowerbed.environments.python import Interpreter, choose_python
 from flowerbed.errors import ReleaseError, UsageError
 from flowerbed.flower import inside
 from flowerbed.flower.contract import DATABASE, ReleaseContract
@@ -199,9 +199,24 @@ def _check_exposed(source: Source, row: Row) -> None:
     )
 
 
+def choose_interpreter(source: Source, row: Row) -> Interpreter:
+    """Return the Python for an app's environment.
+
+    Raises
+    ------
+    FlowerbedError
+        If the file asks for one that the Flower release does not run on, or none that will do is found.
+    """
+    wanted = source.federation.spec.python
+    if wanted is not None and wanted not in row.pythons:
+        offered = ", ".join(sorted(row.pythons, key=lambda minor: int(minor.partition(".")[2])))
+        message = f"Flower {row.release} does not run on Python {wanted}; it runs on {offered}"
+        raise source.problem(("spec", "python"), message, None)
+    return choose_python(row.pythons, wanted=wanted, requires=str(source.manifest.requires_python or ""))
+
+
 def _environment(source: Source, row: Row, progress: Progress) -> Environment:
-    requires = str(source.manifest.requires_python or "")
-    python = choose_python(row.pythons, wanted=source.federation.spec.python, requires=requires)
+    python = choose_interpreter(source, row)
     wanted = request(
         source.app, release=str(row.release), python=python, launchers=inside.launchers(), progress=progress
     )

@@ -20,7 +20,7 @@ from flowerbed.local.layout import StateFolder
 from flowerbed.spec.app import AppManifest, parse_app
 from flowerbed.spec.defaults import default_federation
 from flowerbed.spec.finding import Finding
-from flowerbed.spec.load import FEDERATION_FILE, Loaded, load
+from flowerbed.spec.load import FEDERATION_FILE, Loaded, decoded, load
 from flowerbed.spec.lock import LOCK_FILE
 from flowerbed.spec.model import Federation
 
@@ -97,12 +97,12 @@ def find(place: Path, *, app: Path | None = None) -> Source:
 def _manifest(app: Path, *, hint: str | None) -> AppManifest:
     file = app / "pyproject.toml"
     try:
-        return parse_app(file.read_text(encoding="utf-8"), str(file))
+        return parse_app(decoded(file.read_bytes(), str(file)), str(file))
     except FileNotFoundError:
         what = "there is no pyproject.toml, so this is no Flower App" if app.is_dir() else "there is no such app folder"
         raise AppError(what, where=str(app), hint=hint) from None
-    except UnicodeDecodeError:
-        raise AppError("is not UTF-8", where=str(file)) from None
+    except OSError as error:
+        raise AppError(f"cannot be read: {error.strerror}", where=str(file)) from None
 
 
 @contextmanager

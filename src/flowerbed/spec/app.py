@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from flowerbed.errors import AppError
 from flowerbed.spec import run_config
 from flowerbed.spec.run_config import ConfigValue, NotAConfigValueError
-from flowerbed.spec.toml import NotTomlError, line_of, read_toml
+from flowerbed.spec.toml import BYTE_ORDER_MARK, NotTomlError, line_of, read_toml
 from flowerbed.spec.words import found
 
 _REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -88,7 +88,10 @@ def parse_app(text: str, file: str) -> AppManifest:
     try:
         data = read_toml(text)
     except NotTomlError as error:
-        raise AppError(f"is not TOML: {error.message}", where=f"{file}:{error.line}:{error.column}") from None
+        hint = "Save the file as UTF-8 without it." if text.startswith(BYTE_ORDER_MARK) else None
+        raise AppError(
+            f"is not TOML: {error.message}", where=f"{file}:{error.line}:{error.column}", hint=hint
+        ) from None
     return _Reader(text, file, data).manifest()
 
 
@@ -103,7 +106,8 @@ class _Reader:
     def manifest(self) -> AppManifest:
         app = self._table("tool.flwr.app")
         if app is None:
-            raise AppError("is no Flower App: there is no [tool.flwr.app]", where=self._file, hint=_SMALLEST)
+            raise AppError("is no Flower App: there is no [tool.flwr.app]", where=f"{self._file}:1", hint=_SMALLEST)
+        self._check_project()
         requirements = self._requirements()
         return AppManifest(
             publisher=self._text_of("tool.flwr.app", "publisher"),
@@ -125,7 +129,8 @@ class _Reader:
             if value is None:
                 return None
             if not isinstance(value, Mapping):
-                raise AppError(f"{key} of [{name}]: wanted a table, found {_found(value)}", where=self._file)
+                where = self._at(rf"\[?\s*\"?{re.escape(key)}\"?\s*[=.\]]")
+                raise AppError(f"{key} of [{name}]: wanted a table, found {_found(value)}", where=where)
             table = value
         return table
 
@@ -135,7 +140,7 @@ class _Reader:
 
     def _at(self, *patterns: str) -> str:
         line = line_of(self._text, *patterns)
-        return self._file if line is None else f"{self._file}:{line}"
+        return f"{self._file}:{line or 1}"
 
     def _text_of(self, table: str, key: str, hint: str | None = None) -> str:
         value = (self._table(table) or {}).get(key)
@@ -145,10 +150,19 @@ class _Reader:
             raise AppError(f"[{table}] {key}: wanted text, found {_found(value)}", where=self._where(table, key))
         return value
 
+    def _check_project(self) -> None:
+        """Refuse an app without [project], which Flower itself refuses when it packs the app."""
+        if self._table("project") is not None:
+            return
+        poetry = self._table("tool.poetry") is not None
+        raise AppError(
+            "there is no [project]" + (", only [tool.poetry]" if poetry else ""),
+            where=self._where("tool.poetry") if poetry else f"{self._file}:1",
+            hint="Flower itself reads the app's name and version from [project]."
+            + (" Poetry 2 reads them there too: write them there." if poetry else ""),
+        )
+
     def _metadata(self, key: str) -> str:
-        """Return the name or the version: PEP 621's, or else Poetry's own."""
-        if key not in (self._table("project") or {}) and key in (self._table("tool.poetry") or {}):
-            return self._text_of("tool.poetry", key)
         return self._text_of("project", key, f"Flower itself reads it there; a dynamic {key} does not do.")
 
     def _component(self, kind: str) -> str:

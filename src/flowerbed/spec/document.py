@@ -16,6 +16,7 @@ import yaml
 
 from flowerbed.errors import Problem, SpecError
 from flowerbed.spec.finding import Path, dotted
+from flowerbed.spec.words import found
 
 # A file beyond these was not written by hand; they keep PyYAML's time and our stack within bounds.
 _LONGEST_TEXT = 256 * 1024
@@ -150,6 +151,14 @@ def _tag(tag: str) -> str:
     return tag.replace("tag:yaml.org,2002:", "!!", 1)
 
 
+def _without_space(lines: list[str]) -> tuple[int, str] | None:
+    """Return the last of some lines, by index, if it is `key:value`, and its key; or the one before it, if that is."""
+    for index in range(len(lines) - 1, max(len(lines) - 3, -1), -1):
+        if glued := re.fullmatch(r"\s*(?:- +)*([A-Za-z]\w*):[^\s/:][^:]*", lines[index]):
+            return index, glued[1]
+    return None
+
+
 def _syntax_problem(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
@@ -159,6 +168,16 @@ def _syntax_problem(error: yaml.MarkedYAMLError, text: str, file: str) -> Proble
     if "\t" in indentation or "'\\t'" in (error.problem or ""):
         column = indentation.find("\t") if "\t" in indentation else column
         return Problem("a tab; YAML is indented with spaces only", file, line + 1, column + 1, "replace it by spaces")
+    if glued := _without_space(lines[: line + 1]):
+        at, key = glued
+        column = lines[at].index(key)
+        return Problem(
+            f"{found(lines[at].strip())} is one text",
+            file,
+            at + 1,
+            column + 1,
+            f"write a space after the colon: {key}: …",
+        )
     message = "; ".join(part for part in (error.problem, error.context) if part)
     hint = next((hint for words, hint in _HINTS.items() if words in message), None)
     return Problem(f"cannot be read as YAML: {message}", file, line + 1, column + 1, hint)

@@ -21,8 +21,26 @@ _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\[\]:\s]+):([0-9]{1,5})")
 def _address(text: str) -> str:
     match = _ADDRESS.fullmatch(text)
     if match is None or not is_host(match[1].strip("[]")) or not 0 < int(match[2]) < 2**16:
-        raise fault(f"{found(text)} is not HOST:PORT", 'for example "fl.example.org:9092"')
+        raise fault(f"{found(text)} is not HOST:PORT: {_what_is_wrong(text)}", 'for example "fl.example.org:9092"')
     return text
+
+
+def _what_is_wrong(text: str) -> str:
+    """Say which part of an address is wrong."""
+    if "://" in text:
+        return f"leave out {text.partition('://')[0]}://"
+    if "/" in text:
+        return f"leave out the path, /{text.partition('/')[2]}"
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        return "there is no port"
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        return "an IPv6 address stands in brackets: [2001:db8::1]:9092"
+    if not host:
+        return "there is no host"
+    if not is_host(host.strip("[]")):
+        return f"{found(host)} is neither a host name nor an IP address"
+    return f"{found(port)} is not a port from 1 to 65535"
 
 
 NetworkAddress: TypeAlias = Annotated[

@@ -76,7 +76,7 @@ def load(path: Path) -> Loaded:
         raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
     except ValueError as error:  # a null character in the path
         raise UsageError(f"is not a path: {error}", where=repr(str(path))) from None
-    return parse(_decode(content, str(path)), str(path))
+    return parse(decoded(content, str(path)), str(path))
 
 
 def parse(text: str, file: str) -> Loaded:
@@ -114,7 +114,14 @@ def parse(text: str, file: str) -> Loaded:
     return Loaded(federation, Path(file), text, document)
 
 
-def _decode(content: bytes, file: str) -> str:
+def decoded(content: bytes, file: str) -> str:
+    """Return a file's text.
+
+    Raises
+    ------
+    SpecError
+        With the place of the first byte that is not UTF-8.
+    """
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -31,7 +31,15 @@ _WANTED = {
     "model_type": "a mapping",
     "tuple_type": "a list",
 }
+_PAIR = re.compile(r"([A-Za-z]\w*):(\S.*)")
 _LITERALS = {"apiVersion": API_VERSION, "kind": KIND}
+_SMALLEST = {
+    **_LITERALS,
+    "metadata": "{name: demo}",
+    "spec": "{supernodes: [{name: site, replicas: 2}]}",
+    "supernodes": "[{name: site, replicas: 2}]",
+}
+"""What to write where a key is missing."""
 
 
 def problem_at(document: Document, finding: Finding, *, at_key: bool = False) -> Problem:
@@ -80,7 +88,7 @@ def _translate(error: ErrorDetails, document: Document) -> Iterator[Problem]:
         case "extra_forbidden":
             yield problem_at(document, Finding(path, "no such key", _key_hint(error)), at_key=True)
         case "missing":
-            hint = f"write {path[-1]}: {_LITERALS[str(path[-1])]}" if path[-1] in _LITERALS else None
+            hint = f"write {path[-1]}: {_SMALLEST[str(path[-1])]}" if path[-1] in _SMALLEST else None
             yield problem_at(document, Finding(path, "is missing", hint), at_key=True)
         case "literal_error":
             wanted = _LITERALS[str(path[-1])]
@@ -114,12 +122,21 @@ def _wrong_type(path: Path, wanted: str, value: object, document: Document) -> F
         key = f"{path[-1]}: " if isinstance(path[-1], str) else ""
         return Finding(path, f"wanted text, found {found(value)}{written}", f'put it in quotes: {key}"{source}"')
     if value is None:
-        hint = "write it after the colon, or leave the key out"
+        hint = "write it after the colon" + ("" if _is_required(path) else ", or leave the key out")
+    elif isinstance(value, str) and wanted == "a mapping" and (pair := _PAIR.fullmatch(value)):
+        hint = f"write a space after the colon: {pair[1]}: {pair[2]}"
     elif isinstance(value, str) and wanted == "a whole number" and value.strip().isdecimal():
         hint = "leave out the quotes"
     else:
         hint = None
     return Finding(path, f"wanted {wanted}, found {found(value)}", hint)
+
+
+def _is_required(path: Path) -> bool:
+    if not path or not isinstance(path[-1], str):
+        return True  # an item of a list
+    fields = _model_at(path[:-1]).model_fields
+    return any((info.alias or name) == path[-1] and info.is_required() for name, info in fields.items())
 
 
 def _meant(error: ErrorDetails) -> str | None:

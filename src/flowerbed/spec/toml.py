@@ -6,6 +6,8 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 
+BYTE_ORDER_MARK = "\ufeff"
+
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -27,6 +29,8 @@ def read_toml(text: str) -> dict[str, object]:
     NotTomlError
         If the text is not TOML.
     """
+    if text.startswith(BYTE_ORDER_MARK):
+        raise NotTomlError("it begins with a byte order mark (U+FEFF), which TOML does not allow", 1, 1)
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
