@@ -29,7 +29,7 @@ def call(door: App, tokens: list[str]) -> int:
 
 
 def _open_streams() -> None:
-    """Write to nowhere where standard output or error was closed: `flowerbed status >&-`."""
+    """Write to nowhere where standard output or error was closed."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - until we end
