@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from federation.beds import Bed
+import pytest
+
+from federation.beds import Bed, Said
+from flowerbed.errors import UsageError
 from flowerbed.flower.inside.inside_proc import sockets
+from flowerbed.local.layout import StateFolder
+from flowerbed.local.plan import Plan
+from flowerbed.local.runtime import LocalRuntime
+from flowerbed.local.store import Store
 
 Make = Callable[[str], Bed]
 
@@ -68,19 +76,61 @@ def test_a_changed_release_starts_on_data_of_its_own_and_keeps_history(
     assert app(*quick).status == 0
     running = app.start("run", "--run-config", "seconds=60.0")
     app.wait_for_round(1, run=2)
+    before = pids(app)
 
+    federation_file(app, flower="1.22", more="  serverapp: {env: {GREETING: hello}}")
+    assert refused(app("up", "--detach")) == (
+        "run 2 is not finished, and superexec-serverapp would restart: another environment variable: GREETING"
+    )
     federation_file(app, flower="1.42")
-    refused = app("up", "--detach")
-    assert refused.status == 2
-    assert "run 2 is not finished" in refused.error
+    both = "run 2 is not finished, and superlink and superexec-serverapp would restart"
+    for command in (("up", "--detach"), quick):
+        assert refused(app(*command)) == f"{both}: Flower 1.42.0 instead of 1.22.0"
+    with pytest.raises(UsageError, match="run 2 is not finished"):
+        apply_as_a_killed_up_left_it(app)
+    assert pids(app) == before
     assert app.status()["flower"] == "1.22.0"
 
-    app("stop", "2")
+    assert app("stop", "2").last("run")["verdict"] == "stopped"
     app.finish(running)
-    assert app("up", "--detach").last("status")["flower"] == "1.42.0"
+    never_submitted(app)
+    assert "run 3 is not finished" in refused(app("up", "--detach"))
+    assert app("stop", "3").last("run")["reason"] == "it was stopped before it was submitted"
+    up = app("up", "--detach")
+    said = [(line["subject"], line["message"]) for line in up.lines if line.get("kind") == "change"]
+    units = "superlink, superexec-serverapp, site-0 and site-1"
+    assert said == [("test", f"{units} restart: Flower 1.42.0 instead of 1.22.0")]
+    assert up.last("status")["flower"] == "1.42.0"
     assert listening_elsewhere(app) == []
     assert app(*quick).last("run")["verdict"] == "succeeded"
-    assert [line["verdict"] for line in app("runs").lines] == ["succeeded", "stopped", "succeeded"]
+    assert [line["verdict"] for line in app("runs").lines] == ["succeeded", "stopped", "stopped", "succeeded"]
+
+
+def refused(said: Said) -> str:
+    """Return why a command was refused as one that must not be given now."""
+    assert (said.status, said.lines[-1]["error"]) == (2, "UsageError"), said
+    return said.error
+
+
+def never_submitted(app: Bed) -> None:
+    """Leave a run in history as a `run` does that is killed right before it submits."""
+    with Store(StateFolder.beside(app.folder).database) as store:
+        store.add_run(app="killed", config={}, timeout=None, submitted_at=0.0)
+
+
+def apply_as_a_killed_up_left_it(app: Bed) -> None:
+    """Have the supervisor apply a plan that would end a run: an `up` was killed after it had written that."""
+    folder = StateFolder.beside(app.folder)
+    plan = Plan.read(folder.plan)
+    units = [
+        replace(unit, components=[replace(one, argv=[*one.argv, "--changed"]) for one in unit.components])
+        for unit in plan.units
+    ]
+    replace(plan, units=units).write(folder.plan)
+    try:
+        LocalRuntime(folder).ask("apply")
+    finally:
+        assert Plan.read(folder.plan) == plan
 
 
 def test_two_federations_run_side_by_side(bed: Make, federation_file: Callable[..., str]) -> None:

@@ -56,6 +56,9 @@ def test_killing_the_supervisor_leaves_nothing_and_the_next_up_recovers(
     app.wait(lambda: app.processes() == [], "the end of all processes")
     assert (lost.status, lost.last("run")["verdict"]) == (1, "failed")
     assert "ServerApp was lost" in lost.last("run")["reason"]
+    assert app.status()["reason"] == (
+        "the supervisor was killed, and run 1 was lost with it; `flowerbed up` starts it again"
+    )
 
     assert app("up", "--detach").last("status")["state"] == "ready"
     again = app("run", "--run-config", "seconds=0.0 num-server-rounds=1")
@@ -117,6 +120,8 @@ def test_supernodes_that_would_wait_in_vain_are_restarted(
     assert "its unit is restarted" in app.log(other)
     assert [one["exchanges"][0]["results"] for one in run["rounds"]] == [1, 2], run
     assert (said.status, run["verdict"]) == (0, "degraded"), run
+    why = "waits for the reply of a ClientApp that is gone"
+    assert run["reason"].endswith(f"Meanwhile Flowerbed restarted site-1 ({why})."), run
     assert app.status()["nodes_online"] == 2
 
 
@@ -196,6 +201,12 @@ def test_a_foreground_federation_goes_with_its_killed_command(bed: Make, federat
     federation_file(app)
     up = app.start("up")
     app.wait(lambda: (app.folder / ".flowerbed" / "state.db").exists() and app.status()["state"] == "ready", "ready")
+    running = app.start("run", "--run-config", "seconds=60.0")
+    app.wait_for_round(1)
     up.kill()
     up.wait()
     app.wait(lambda: app.processes() == [], "the end of all processes")
+    why = "the command that held it up (`flowerbed up` or `flowerbed run`) was killed"
+    assert app.status()["reason"] == f"{why}, and run 1 ended with it; `flowerbed up` starts it again"
+    run = app.finish(running).last("run")
+    assert (run["verdict"], run["reason"]) == ("stopped", f"the federation was taken down: {why}")

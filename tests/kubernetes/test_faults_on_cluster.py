@@ -97,14 +97,23 @@ def test_a_release_change_waits_for_runs_and_keeps_the_old_database(cluster_bed:
     assert bed("up").status == 0
     running = bed.start("run", *SECONDS)
     bed.wait_for_round(1)
+    before = bed.pods()
+    bed.write("1.22.0", more="  serverapp: {env: {GREETING: hello}}")
+    greeting = bed("up")
     bed.write("1.42.0")
-    refused = bed("up")
-    assert refused.status == 2
-    assert "run 1 is not finished" in refused.error
-    bed.write("1.22.0")
+    both = "superlink and superexec-serverapp would restart: Flower 1.42.0 instead of 1.22.0"
+    for refused, why in (
+        (greeting, "superexec-serverapp would restart: another environment variable: GREETING"),
+        (bed("up"), both),
+        (bed("run", *SECONDS), both),
+    ):
+        assert (refused.status, refused.error) == (2, f"run 1 is not finished, and {why}"), refused
+    assert {name: uid for name, uid in bed.pods().items() if name in before} == before
     assert bed.finish(running).last("run")["verdict"] == "succeeded"
-    bed.write("1.42.0")
-    assert bed("up").last("status")["flower"] == "1.42.0"
+    up = bed("up")
+    said = [line["message"] for line in up.lines if line.get("kind") == "change"]
+    assert said == ["site, superexec-serverapp and superlink restart: Flower 1.42.0 instead of 1.22.0"]
+    assert up.last("status")["flower"] == "1.42.0"
     assert bed("run", "--run-config", "seconds=0.0 num-server-rounds=1").last("run")["verdict"] == "succeeded"
     assert [bed.run(number)["verdict"] for number in (1, 2)] == ["succeeded", "succeeded"]
     databases = bed.kubectl(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -128,7 +129,7 @@ def test_a_run_that_waits_says_so_in_its_record_and_in_its_reason() -> None:
 
     assert kept[0].record.waits_for.startswith("SuperNodes: 2 connected, 5 required; the federation has only 2: lower")
     assert [said for said in told if said[0] == "waiting"] == [
-        ("waiting", "1", f"waits for {kept[0].record.waits_for}")
+        ("waiting", "1", f"run 1 waits for {kept[0].record.waits_for}")
     ]
     assert (run.verdict, run.waits_for) == (Verdict.STOPPED, "")
     assert "in round 1 of 3" in run.reason
@@ -151,3 +152,23 @@ def test_who_only_looks_at_a_run_learns_what_it_does_and_writes_nothing() -> Non
         "SuperNodes: 2 connected, 5 requir",
     )
     assert kept == []
+
+
+def test_what_another_command_asked_or_did_is_in_the_reason() -> None:
+    record = RunRecord(1, "17", "an app", Phase.RUNNING, submitted_at=time.time())
+    kept = Kept(record, None, "a/0")
+
+    def judged(state: dict[str, Any], **aside: Any) -> RunRecord:
+        around = _Around(_Link(state), "a/0")
+        again = replace(kept, **aside)
+        follower = Follower(around, kept, keep=lambda _: None, report=lambda *_: None, again=lambda: again)
+        return follower.wait(30)
+
+    stopped = {"status": "finished", "sub": "stopped", "details": ""}
+    assert judged(stopped).reason == "The run was stopped, but not by Flowerbed."
+    assert judged(stopped, stop_asked=True).reason == "The run was stopped on request."
+    failed = judged(FAILED, done_meanwhile=("restarted superlink (another certificate)",))
+    assert failed.reason == (
+        "The ServerApp failed: Task failed with unknown error. Meanwhile Flowerbed restarted superlink (another"
+        " certificate)."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from flowerbed.kubernetes import living
@@ -98,3 +99,18 @@ def test_another_incarnation_is_another_pod_or_another_start() -> None:
     replaced = pod("superexec-serverapp-0", "superexec-serverapp", **READY)
     replaced["metadata"]["uid"] = "another"
     assert len({living.incarnation(item) for item in (first, restarted, replaced)}) == 3
+
+
+def test_a_container_that_our_own_program_ended_is_told_to_runs_that_went_on() -> None:
+    def ended(code: int, at: str) -> dict[str, Any]:
+        return {
+            "containerStatuses": [{"name": "unit", "lastState": {"terminated": {"exitCode": code, "finishedAt": at}}}]
+        }
+
+    found = read(
+        pod("site-0", "supernode", **ended(70, "2030-01-01T00:00:10Z")),
+        pod("site-1", "supernode", **ended(70, "2029-12-31T23:59:59Z")),
+        pod("site-2", "supernode", **ended(137, "2030-01-01T00:00:10Z")),
+    )
+    since = datetime(2030, 1, 1, tzinfo=UTC).timestamp()
+    assert found.restarted_by_us(since) == ["restarted site-0 (a run waited for it in vain)"]

@@ -49,6 +49,20 @@ def test_a_record_of_a_version_that_knew_of_no_replies_is_read() -> None:
     assert from_objects([item]) == [kept]
 
 
+def test_what_other_commands_add_is_read_and_never_written_over() -> None:
+    item = to_object("fed", "ns", Kept(RECORD))
+    assert "annotations" not in item["metadata"]
+    item["metadata"]["annotations"] = {
+        "flowerbed.dev/stop-asked": "yes",
+        "flowerbed.dev/meanwhile": "restarted superlink (another certificate)\nrestarted site-0 (another image)",
+    }
+    [kept] = from_objects([item])
+    assert (kept.stop_asked, kept.done_meanwhile) == (
+        True,
+        ("restarted superlink (another certificate)", "restarted site-0 (another image)"),
+    )
+
+
 def test_other_config_maps_are_passed_over() -> None:
     other = {"metadata": {"name": "fed-programs"}, "data": {"launcher.py": "print()"}}
     assert from_objects([other, {"metadata": {"name": "empty"}}]) == []

@@ -85,10 +85,18 @@ def test_a_run_goes_on_without_its_command_and_is_judged_by_the_next(bed: Cluste
 
 
 def test_a_run_is_stopped_by_another_command(bed: ClusterBed) -> None:
+    """It was submitted once an `up` was through that might have restarted what it needs."""
     number = str(bed.next_run())
-    end = bed.begin_run(*SECONDS)
+    mark = ("annotate", "statefulset", "test-superlink")
+    bed.kubectl(*mark, "flowerbed.dev/changing=now")
+    running = bed.start("run", *SECONDS)
+    bed.wait(lambda: bed.run(int(number)).get("phase") == "submitting", "the run's record")
+    assert f"test-run-{number}" not in bed.kubectl("get", "jobs", "--output", "name")
+    bed.kubectl(*mark, "flowerbed.dev/changing-")
+    bed.wait_for_round(2, run=int(number))
     assert bed("stop", number).last("run")["verdict"] == "stopped"
-    assert end()["outcome"] == "stopped"
+    run = bed.finish(running).last("run")
+    assert (run["outcome"], run["reason"]) == ("stopped", "The run was stopped on request in round 2 of 3.")
 
 
 def test_another_field_managers_fields_are_not_overwritten_silently(bed: ClusterBed) -> None:

@@ -25,12 +25,10 @@ from flowerbed.local.plan import (
     Plan,
     PlannedUnit,
     common_environment,
-    has_trust,
-    holding,
     resolve,
-    with_versions,
 )
 from flowerbed.local.ports import EVERYWHERE, LOOPBACK
+from flowerbed.local.versions import has_trust, holding, with_versions
 from flowerbed.topology.model import SUPERLINK, Component, Role, Topology, Unit
 
 FOLDER = StateFolder(Path("/state"))

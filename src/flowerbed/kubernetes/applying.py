@@ -20,6 +20,9 @@ if TYPE_CHECKING:  # `render` needs no client
 
 Object = dict[str, Any]
 
+Agreed = Callable[[list[tuple[Object | None, Object]], list[Object]], None]
+"""Takes objects as they are (None for one that is not there) and as they will be, and those that will be deleted."""
+
 KINDS = (
     *("StatefulSet", "Deployment", "PodDisruptionBudget", "Ingress", "Service"),
     *("ConfigMap", "NetworkPolicy"),
@@ -57,14 +60,16 @@ class Applier:
         self._namespace = namespace
         self._say = say
 
-    def apply(self, wanted: list[Object], *, force: bool = False) -> list[str]:
+    def apply(self, wanted: list[Object], *, force: bool = False, agreed: Agreed = lambda _, __: None) -> list[str]:
         """Apply all objects and remove surplus ones; return what was created, changed or deleted.
 
-        Everything is tried as a dry run first, so that a refusal leaves nothing half done.
+        Everything is tried as a dry run first, so that a refusal leaves nothing half done; `agreed` is then called with
+        what will change, and refuses by raising.
         """
         named = next((item for item in wanted if item["kind"] == "Namespace"), None)
         wanted = [item for item in wanted if item is not named]
-        touched = self._make(wanted, fresh=self._ensure_namespace(named), force=force)
+        fresh = self._ensure_namespace(named)
+        touched = self._make(wanted, fresh=fresh, force=force, agreed=agreed)
         for item in surplus(wanted, self._ours()):
             self._cluster.delete(item["kind"], name(item), self._namespace)
             self._say(name(item), f"{item['kind']} deleted: the file no longer has it")
@@ -73,13 +78,15 @@ class Applier:
 
     def change(self, wanted: list[Object]) -> list[str]:
         """Apply some of a federation's objects, and leave the others alone; return what was created or changed."""
-        return self._make(wanted, fresh=False, force=False)
+        return self._make(wanted, fresh=False, force=False, agreed=None)
 
-    def _make(self, wanted: list[Object], *, fresh: bool, force: bool) -> list[str]:
+    def _make(self, wanted: list[Object], *, fresh: bool, force: bool, agreed: Agreed | None) -> list[str]:
         before = {} if fresh else self._living(wanted)
         if not fresh:
-            for item in wanted:
-                self._cluster.apply(item, dry_run=True, force=force)
+            tried = [self._cluster.apply(item, dry_run=True, force=force) for item in wanted]
+            if agreed is not None:
+                foreseen = [(before.get(f"{item['kind']} {name(item)}"), item) for item in tried]
+                agreed(foreseen, surplus(wanted, self._ours()))
         touched = []
         for item in wanted:
             key = f"{item['kind']} {name(item)}"

@@ -156,8 +156,8 @@ class Cluster:
             made = self._api.apply(body, field_manager=FIELD_MANAGER, force=force, dry_run=dry_run)
             return _to_dict(made, kind, version)
 
-    def annotate(self, kind: str, name: str, namespace: str, annotations: Mapping[str, str]) -> None:
-        """Set annotations of an object, and leave the others alone."""
+    def annotate(self, kind: str, name: str, namespace: str, annotations: Mapping[str, str | None]) -> None:
+        """Set annotations of an object, or with None remove them, and leave the others alone."""
         with self._told(f"annotating {kind} {name}"):
             body = {"metadata": {"annotations": dict(annotations)}}
             _of_any_kind(self._api.patch)(_class(kind), name, body, patch_type=PatchType.MERGE, **_in(namespace))

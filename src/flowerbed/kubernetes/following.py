@@ -83,6 +83,8 @@ class Follower:
         Is told what happens: a kind of event, what it is about, and a message.
     glancing : bool
         Write down only the run's end: another command may follow it, and know more.
+    again : callable or None
+        Reads what is kept of the run once more: other commands may have added to it.
     """
 
     def __init__(
@@ -93,8 +95,10 @@ class Follower:
         keep: Callable[[Kept], None],
         report: Callable[[str, str, str], None],
         glancing: bool = False,
+        again: Callable[[], Kept] | None = None,
     ) -> None:
         self.kept = kept
+        self._again = again or (lambda: self.kept)
         self._around = around
         self._write = keep
         self._report = report
@@ -209,7 +213,7 @@ class Follower:
         if waits != self.record.waits_for:
             self._note(waits_for=waits)
             if waits:
-                self._report("waiting", str(self.record.number), f"waits for {waits}")
+                self._report("waiting", str(self.record.number), f"run {self.record.number} waits for {waits}")
 
     def _look(self) -> Seen:
         """Look at the federation, not too often: it costs the SuperLink a write in its database."""
@@ -289,11 +293,12 @@ class Follower:
         traceback = last_traceback(self._text) or ""
         if outcome == "failed" and not (lost or traceback):
             lost = self._lost_with_a_word(float((state or {}).get("finished_at") or 0.0))
+        aside = self._aside()
         seen = Observation(
             outcome=outcome,
             details=str((state or {}).get("details", "")),
             progress=progress,
-            stop_asked=self._stop_asked and not self._timed_out,
+            stop_asked=(self._stop_asked or aside.stop_asked) and not self._timed_out,
             timed_out=self._timed_out,
             serverapp_lost=lost,
             log_complete=complete,
@@ -301,6 +306,7 @@ class Follower:
             waited_for=waited_for,
             expected_nodes=self._around.nodes_expected(),
             serverapp_traceback=traceback,
+            done_meanwhile=aside.done_meanwhile,
         )
         judgement = self._judge(seen)
         self._note(
@@ -318,6 +324,12 @@ class Follower:
         self._keep()
         self._ended.set()
         self._report("run", str(self.record.number), f"{judgement.verdict.value}: {judgement.reason}")
+
+    def _aside(self) -> Kept:
+        try:
+            return self._again()
+        except FlowerbedError:
+            return self.kept
 
     def _results(self) -> str | None:
         try:

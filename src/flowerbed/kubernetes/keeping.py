@@ -71,12 +71,15 @@ class Keeper:
         The Flower release.
     goes_on : callable
         Tells which run is not finished; None if there is none.
+    note : callable
+        Told what is done to a federation, for the reasons of runs that go on.
     """
 
     observer: Observer
     federation: Federation
     row: Row
     goes_on: Callable[[], int | None]
+    note: Callable[[str], None] = lambda _: None
 
     def with_trust(self, wanted: list[Object], living: Living) -> list[Object]:
         """Return the objects of `up` with what they trust; nothing is written.
@@ -246,6 +249,7 @@ class Keeper:
         if superlink is None:
             return False
         say(name(superlink), "is started again with its new certificate; runs go on from its database")
+        self.note("restarted superlink (another certificate)")
         self._replace(superlink)
         return True
 
@@ -453,6 +457,7 @@ class Keeper:
     def _end_pod(self, node: str, living: Living) -> None:
         pod = next((item for item in living.pods_of(Role.SUPERNODE) if living.short(item) == node), None)
         if pod is not None:  # its keys are brought to it when it is made, and not again; nobody wants its reply
+            self.note(f"restarted {node} (its keys are other ones)")
             self._cluster.delete("Pod", name(pod), self.observer.namespace, grace=SHORTEST_GRACE)
 
     def _replace(self, pod: Mapping[str, Any]) -> None:

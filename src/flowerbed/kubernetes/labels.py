@@ -19,6 +19,15 @@ RUN = "flowerbed.dev/run"
 REVOKED = "flowerbed.dev/revoked"
 """Annotation of a pool's workload: how many of its SuperNodes may join no more."""
 
+CHANGING = "flowerbed.dev/changing"
+"""Annotation of a SuperLink's workload while an `up` may restart what a run needs: nobody submits a run meanwhile."""
+
+STOP_ASKED = "flowerbed.dev/stop-asked"
+"""Annotation of a run's record: Flowerbed was asked to stop it."""
+
+MEANWHILE = "flowerbed.dev/meanwhile"
+"""Annotation of a run's record: what Flowerbed did to the federation while it went on, a line for each."""
+
 TRUST = "flowerbed.dev/trust"
 """Annotation of a workload's Pods: changes when they have to be started again to read what is trusted."""
 

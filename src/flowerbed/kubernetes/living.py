@@ -9,12 +9,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flowerbed.kubernetes.explain import reading
 from flowerbed.kubernetes.explain.reading import controller
-from flowerbed.kubernetes.labels import COMPONENT, INSTANCE, MANAGED_BY, MANAGER, REVOKED, VERSION
+from flowerbed.kubernetes.labels import CHANGING, COMPONENT, INSTANCE, MANAGED_BY, MANAGER, REVOKED, VERSION
 from flowerbed.runs.runtime import ComponentStatus
 from flowerbed.topology.model import Role
 
 Object = Mapping[str, Any]
+
+_OWN_ENDS = {
+    70: "a run waited for it in vain",
+    75: "a file that it reads when it starts is another one",
+    77: "the SuperLink did not let it in",
+}
+"""How the first process of a unit, `flowerbed.flower.inside.unit`, ends to be started again by the kubelet."""
 
 SUPEREXECS = (Role.SERVERAPP_SUPEREXEC, Role.CLIENTAPP_SUPEREXEC)
 
@@ -52,6 +60,12 @@ class Living:
     def release(self) -> str:
         """The exact Flower release of its SuperLink; empty without one."""
         return next((label(item, VERSION) for item in self.of(Role.SUPERLINK)), "")
+
+    @property
+    def changing(self) -> str:
+        """What changes with each `up` that is about to change what a run needs; empty while none is."""
+        said = (metadata(item).get("annotations") or {} for item in self.of(Role.SUPERLINK))
+        return next((str(one[CHANGING]) for one in said if CHANGING in one), "")
 
     @property
     def colocated(self) -> bool:
@@ -99,6 +113,18 @@ class Living:
     def short(self, pod: Object) -> str:
         """Return a Pod's name without the federation's."""
         return name(pod).removeprefix(f"{self.federation}-")
+
+    def restarted_by_us(self, since: float) -> list[str]:
+        """Return what the programs of units did to them since a Unix time, for the reason of a run."""
+        found = []
+        for pod in sorted(self.pods, key=name):
+            for status in container_statuses(pod):
+                ended = reading.at(status, "lastState", "terminated")
+                why = _OWN_ENDS.get(reading.number(ended, "exitCode") or 0)
+                at = reading.moment(ended, "finishedAt")
+                if why and at is not None and at.timestamp() >= since:
+                    found.append(f"restarted {self.short(pod)} ({why})")
+        return found
 
     def _component(self, pod: Object) -> ComponentStatus:
         state, note = _state(pod)

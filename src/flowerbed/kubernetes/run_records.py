@@ -36,11 +36,17 @@ class Kept:
         Seconds from submission that it was given.
     serverapp : str
         The incarnation of the SuperExec that its ServerApp runs below; another one has lost it.
+    stop_asked : bool
+        Whether any command asked to stop it; an annotation, as `done_meanwhile` is, so that no follower overwrites it.
+    done_meanwhile : tuple of str
+        What Flowerbed did to the federation while it went on.
     """
 
     record: RunRecord
     timeout: float | None = None
     serverapp: str = ""
+    stop_asked: bool = False
+    done_meanwhile: tuple[str, ...] = ()
 
 
 def object_name(federation: str, number: int) -> str:
@@ -114,5 +120,7 @@ def from_objects(items: Iterable[Mapping[str, Any]]) -> list[Kept]:
             record = record_from(json.loads(data[RECORD]))
         except (KeyError, ValueError, TypeError):
             continue
-        found.append(Kept(record, aside.get("timeout"), aside.get("serverapp", "")))
+        said = (item.get("metadata") or {}).get("annotations") or {}
+        done = tuple(said.get(labels.MEANWHILE, "").splitlines())
+        found.append(Kept(record, aside.get("timeout"), aside.get("serverapp", ""), labels.STOP_ASKED in said, done))
     return sorted(found, key=lambda kept: kept.record.number)

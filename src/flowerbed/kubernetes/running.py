@@ -16,20 +16,24 @@ from packaging.requirements import Requirement
 
 from flowerbed.errors import ClusterRefused, ControlError, NotRunning, UnknownRunError
 from flowerbed.flower.releases import Row
+from flowerbed.kubernetes import labels, run_records
 from flowerbed.kubernetes import living as looking
-from flowerbed.kubernetes import run_records
 from flowerbed.kubernetes.following import Follower
 from flowerbed.kubernetes.living import name
 from flowerbed.kubernetes.manifests.run_job import run_job
 from flowerbed.kubernetes.observing import Observer
 from flowerbed.kubernetes.run_records import Kept
 from flowerbed.kubernetes.submission import Submission
+from flowerbed.kubernetes.waiting import wait_until_ready
 from flowerbed.runs import foreign
 from flowerbed.runs.records import Phase, RunRecord, Verdict
 from flowerbed.spec.model import FederationSpec
 
 POD_SECONDS = 180.0
 """How long a run's Pod may take to start and to submit."""
+CHANGE_SECONDS = 60.0
+"""How long an `up` may take to apply its objects; one that takes longer was killed."""
+CHANGE_POLL_SECONDS = 1.0
 SUBMITTING_SECONDS = 30.0
 """A run that is being submitted for longer may have lost its command, and is looked after by whoever looks at it."""
 ADOPT_SECONDS = 10.0
@@ -78,6 +82,16 @@ class Runs:
     def keep(self, kept: Kept) -> None:
         """Write down what is known of a run."""
         self._cluster.apply(run_records.to_object(self._federation, self._namespace, kept), force=True)
+
+    def note(self, done: str) -> None:
+        """Have the reasons of runs that go on, and fail, tell what Flowerbed did to the federation meanwhile."""
+        for kept in self.kept():
+            if kept.record.phase is not Phase.FINISHED:
+                self._annotate(kept, labels.MEANWHILE, "\n".join([*kept.done_meanwhile, done]))
+
+    def _annotate(self, kept: Kept, annotation: str, value: str) -> None:
+        record = run_records.object_name(self._federation, kept.record.number)
+        self._cluster.annotate("ConfigMap", record, self._namespace, {annotation: value})
 
     def all(self) -> list[RunRecord]:
         """Return every run of history, oldest first."""
@@ -129,6 +143,7 @@ class Runs:
             return next(map(str, mine), "")
 
         try:
+            kept = self._after_change(kept)
             answer = Submission(self._cluster, job, why).submit(app, requirements, patience=POD_SECONDS)
         except BaseException as error:
             self.keep(replace(kept, record=_failed(kept.record, f"it was not submitted: {error}")))
@@ -138,6 +153,23 @@ class Runs:
         self._report("run", str(number), f"taken by the SuperLink as {answer['run']}")
         self._followers[number] = self._follow(kept)
         return number
+
+    def _after_change(self, kept: Kept) -> Kept:
+        """Return the run once no `up` changes what it needs; one that was killed is not waited for."""
+        seen, since = "", time.monotonic()
+        while mark := self._observer.look().changing:
+            if mark != seen:
+                seen, since = mark, time.monotonic()
+                self._report("run", str(kept.record.number), "waits for `flowerbed up`, which changes the federation")
+            if time.monotonic() - since > CHANGE_SECONDS:
+                break
+            time.sleep(CHANGE_POLL_SECONDS)
+        if not seen:
+            return kept
+        wait_until_ready(self._observer, lambda event: self._report(event.kind, event.subject, event.message), int)
+        kept = replace(kept, serverapp=self._observer.serverapp_incarnation())
+        self.keep(kept)
+        return kept
 
     def _open_run(self, kept: Kept) -> Kept:
         while True:
@@ -186,7 +218,20 @@ class Runs:
     # Following, judging, stopping.
 
     def _follow(self, kept: Kept, *, glancing: bool = False) -> Follower:
-        return Follower(self._observer, kept, keep=self.keep, report=self._report, glancing=glancing)
+        number = kept.record.number
+        return Follower(
+            self._observer,
+            kept,
+            keep=self.keep,
+            report=self._report,
+            glancing=glancing,
+            again=lambda: self._with_restarts(number),
+        )
+
+    def _with_restarts(self, number: int) -> Kept:
+        kept = self._find(number)
+        restarts = self._observer.look().restarted_by_us(kept.record.submitted_at or 0.0)
+        return replace(kept, done_meanwhile=(*kept.done_meanwhile, *restarts))
 
     def one(self, number: int) -> RunRecord:
         """Return a run as it is now known."""
@@ -240,6 +285,7 @@ class Runs:
         if kept.record.phase is Phase.FINISHED:
             return
         if kept.record.flower_id is not None:
+            self._annotate(kept, labels.STOP_ASKED, "yes")  # for another command that follows it
             self.follower(number).stop()
             return
         self._cluster.delete("Job", run_records.object_name(self._federation, number), self._namespace)

@@ -9,22 +9,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from flowerbed.errors import UsageError
+from flowerbed.errors import ClusterRefused
 from flowerbed.flower.releases import Row
-from flowerbed.kubernetes.applying import Applier
+from flowerbed.kubernetes import labels, replacing
+from flowerbed.kubernetes.applying import Agreed, Applier
 from flowerbed.kubernetes.cluster import Cluster
-from flowerbed.kubernetes.living import Living
+from flowerbed.kubernetes.living import Living, name
 from flowerbed.kubernetes.manifests import names
 from flowerbed.kubernetes.observing import Observer
 from flowerbed.kubernetes.running import Runs, stopped
 from flowerbed.kubernetes.waiting import Watch, wait_for_stale, wait_until_gone, wait_until_ready
+from flowerbed.runs.changes import Act, refusal, sentences
 from flowerbed.runs.records import Phase, RunRecord
 from flowerbed.runs.runtime import ComponentStatus, Event, FederationStatus, external_status
 from flowerbed.spec.model import Federation
 from flowerbed.topology.build import protection
+from flowerbed.topology.model import Role
 
 if TYPE_CHECKING:
     from flowerbed.kubernetes.keeping import Keeper
@@ -118,7 +122,7 @@ class KubernetesRuntime:
         """Return who keeps what the federation trusts."""
         from flowerbed.kubernetes.keeping import Keeper  # cryptography takes a moment, and few commands need it
 
-        return Keeper(self.observer, federation, row, self.unfinished_run)
+        return Keeper(self.observer, federation, row, self.unfinished_run, self.book.note)
 
     def up(
         self,
@@ -136,13 +140,14 @@ class KubernetesRuntime:
         ------
         KeyboardInterrupt
             If Ctrl-C was typed while waiting. What was applied stays.
+        UsageError
+            If a run is not finished that would lose a program that it needs. Nothing was changed.
         ClusterConflict
             If another field manager owns what the file says otherwise, unless forced. Nothing was changed.
         FederationFailed
             If it does not get ready, with the reason. What was applied stays: the next `up` goes on from it.
         """
         before = self.look()
-        self._refuse_release_change(before, row)
         applier = self._applier(watch)
         keeper = self.keeper(federation, row) if protection(federation).tls else None
         if keeper is not None:
@@ -150,7 +155,8 @@ class KubernetesRuntime:
             news = keeper.to_tell(complete)
         else:
             complete = wanted
-        touched = applier.apply(complete, force=force)
+        with self._agreeing(before, watch) as agreed:
+            touched = applier.apply(complete, force=force, agreed=agreed)
         if keeper is not None:
             keeper.await_certificate(lambda subject, message: watch(_event(subject, message)), interrupted)
         if keeper is not None and before.exists:
@@ -195,16 +201,44 @@ class KubernetesRuntime:
 
         return Applier(self.cluster, self.federation, self.namespace, say)
 
-    def _refuse_release_change(self, before: Living, row: Row) -> None:
-        if not before.release or before.release == str(row.release):
-            return
-        number = self.unfinished_run()
-        if number is not None:
-            raise UsageError(
-                f"the federation runs Flower {before.release} and the file now asks for {row.release},"
-                f" but run {number} is not finished",
-                hint=f"Wait for it, or stop it with `flowerbed stop {number} --on kubernetes`, and run `up` again.",
-            )
+    @contextmanager
+    def _agreeing(self, before: Living, watch: Watch) -> Iterator[Agreed]:
+        """Give what agrees to changes, or refuses those that a run forbids; runs are held off until they are made.
+
+        A run's record is written before the run looks whether something is being changed, and here it is the other way
+        round, so one of the two always sees the other.
+        """
+        superlink = next(iter(before.of(Role.SUPERLINK)), None)
+        marked = False
+
+        def mark(value: str | None) -> None:
+            if superlink is not None:
+                kind, called = str(superlink["kind"]), name(superlink)
+                self.cluster.annotate(kind, called, self.namespace, {labels.CHANGING: value})
+
+        def agreed(foreseen: list[tuple[Object | None, Object]], surplus: list[Object]) -> None:
+            nonlocal marked
+            found = replacing.changes(self.federation, foreseen, surplus)
+            if not (found and before.exists):
+                return
+            if any(change.ends_runs for change in found):
+                mark(f"{time.time():.3f}")
+                marked = True
+            run = self.unfinished_run()
+            if (refused := refusal(found, run, on="--on kubernetes")) is not None:
+                raise refused
+            for sentence in sentences(found):
+                watch(Event(time.time(), "change", self.federation, sentence))
+            for change in found:
+                if run is not None and change.act is not Act.START:
+                    self.book.note(change.past)
+
+        try:
+            yield agreed
+        finally:
+            if marked:
+                with suppress(ClusterRefused):  # it may have been taken down meanwhile
+                    mark(None)
 
     def await_stale(self, *, watch: Watch, interrupted: Callable[[], int]) -> None:
         """Return once no SuperNode that is gone counts as online."""
@@ -233,18 +267,11 @@ class KubernetesRuntime:
         """Return a run, judged if it has finished while nobody watched."""
         return self.book.settle(number)
 
-    def unfinished_run(self, *, submitted: bool = False) -> int | None:
-        """Return the number of a run that is not finished; None if there is none.
-
-        Parameters
-        ----------
-        submitted : bool
-            Only of those that the SuperLink has taken: the command that was to submit another may be gone.
-        """
+    def unfinished_run(self) -> int | None:
+        """Return the number of a run that is not finished; None if there is none."""
         self.adopt()
         records = [self.settle(record.number) for record in self.runs()]
-        unfinished = [record for record in records if record.phase is not Phase.FINISHED]
-        return next((record.number for record in unfinished if not submitted or record.flower_id is not None), None)
+        return next((record.number for record in records if record.phase is not Phase.FINISHED), None)
 
     def stop(self, number: int) -> None:
         """Stop a run; one that was never submitted is given up."""

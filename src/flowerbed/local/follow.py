@@ -99,6 +99,7 @@ class Follower:
         self._timed_out = False
         self._ended_at: float | None = None
         self._moved = time.monotonic()  # when the run was last heard to do something
+        self._done_meanwhile: list[str] = []
         self._folder = around.folder.run(record.number)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._log = (self._folder / "serverapp.log").open("a", encoding="utf-8")
@@ -143,7 +144,7 @@ class Follower:
         if waits != self.record.waits_for:
             self._write(waits_for=waits)
             if waits:
-                self._around.report("waiting", str(self.record.number), f"waits for {waits}")
+                self._around.report("waiting", str(self.record.number), f"run {self.record.number} waits for {waits}")
 
     def _write(self, **changes: Any) -> None:
         record = replace(self.record, **changes)
@@ -197,6 +198,10 @@ class Follower:
         """Take the news that the ServerApp is gone."""
         self.lost = why
         self._wake.set()
+
+    def note(self, done: str) -> None:
+        """Remember what Flowerbed did to the federation while the run went on."""
+        self._done_meanwhile.append(done)
 
     async def _ask_state(self) -> dict[str, Any] | None:
         try:
@@ -256,6 +261,7 @@ class Follower:
                 log_complete=self.log_complete,
                 timeout=self._timeout,
                 waited_for=waited_for,
+                done_meanwhile=tuple(self._done_meanwhile),
                 expected_nodes=self._around.plan.count(Role.SUPERNODE),
                 serverapp_traceback=last_traceback(serverapp_log) or self._traceback_of(Role.SERVERAPP_SUPEREXEC) or "",
                 clientapp_traceback=self._traceback_of(Role.CLIENTAPP_SUPEREXEC),
@@ -313,6 +319,8 @@ class Followers:
         record = store.run(number)
         if record is None:
             raise ClientError("not-found", f"there is no run {number}")
+        if record.phase is Phase.FINISHED:
+            raise ClientError("stopped", f"run {number} was stopped before it was submitted")
         marks = log_sizes(folder, [component.name for component in self._around.plan.components()])
         with self.adopting.submitting():
             taken = await self._around.client.ask("submit", app=app, config=record.config)
@@ -403,6 +411,11 @@ class Followers:
             follower.lost_since = follower.lost_since or now
             if now - follower.lost_since >= LOST_AFTER_SECONDS:
                 follower.lose("its process ended without a word")
+
+    def note(self, done: str) -> None:
+        """Have the reasons of runs that go on, and fail, tell what Flowerbed did meanwhile."""
+        for follower in self._active.values():
+            follower.note(done)
 
     def close(self, reason: str) -> None:
         """Judge what is still going on when the federation is taken down."""

@@ -4,6 +4,7 @@ It adopts every orphan below it, waits for the supervisor, and when that ends, h
 left of the federation: Flower's programs and their own children (``flwr-clientapp``), in whatever session
 they hide. It imports next to nothing, so that there is little to go wrong and little memory to hold.
 
+Where the command in the foreground is killed that it is tied to, it tells the supervisor so with a SIGHUP.
 Should the guard itself be killed, the kernel tells the supervisor with a SIGTERM, and that takes all down.
 """
 
@@ -31,7 +32,8 @@ def main(argv: list[str]) -> int:
         os.execv(command[0], command)  # noqa: S606
 
     def pass_on(number: int, _: FrameType | None) -> None:
-        processes.send([supervisor], signal.Signals(number))
+        orphaned = tied == "--tied" and os.getppid() != parent
+        processes.send([supervisor], signal.SIGHUP if orphaned else signal.Signals(number))
 
     signal.signal(signal.SIGTERM, pass_on)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command in the foreground decides, and sends SIGTERM

@@ -20,9 +20,10 @@ from flowerbed.flower.releases import Row, choose_locked
 from flowerbed.local import ports
 from flowerbed.local.checking import check
 from flowerbed.local.layout import StateFolder
-from flowerbed.local.plan import LISTED, REGISTERED, Plan, Ports, common_environment, resolve, with_versions
+from flowerbed.local.plan import LISTED, REGISTERED, Plan, Ports, common_environment, resolve
 from flowerbed.local.runtime import LocalRuntime
 from flowerbed.local.source import Progress, Source
+from flowerbed.local.versions import with_versions
 from flowerbed.spec.app import AppManifest
 from flowerbed.spec.expose import Listening
 from flowerbed.spec.limits import check_local

@@ -7,6 +7,7 @@ watching that the supervisor is still there.
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import signal
 import subprocess
@@ -20,9 +21,11 @@ from typing import Any
 
 from flowerbed import processes
 from flowerbed.errors import ControlError, FederationFailed, NotRunning, StateError, UnknownRunError, UsageError
+from flowerbed.local.changing import decide
 from flowerbed.local.layout import StateFolder
-from flowerbed.local.plan import Plan, holding
-from flowerbed.local.store import Store
+from flowerbed.local.plan import Plan
+from flowerbed.local.store import USAGE, Store
+from flowerbed.runs.changes import named, sentences
 from flowerbed.runs.records import LOST_WITH_SUPERVISOR, Phase, RunRecord, Verdict
 from flowerbed.runs.runtime import Event, FederationStatus
 
@@ -34,6 +37,10 @@ STALLED_SECONDS = 180.0
 DOWN_SECONDS = 30.0
 ADOPT_SECONDS = 6.0
 """How long a look for runs that somebody else submitted may take; the supervisor looks by itself too."""
+SETTLED_SECONDS = 3.0
+"""How long a supervisor without its lock is waited for: it looks once a second."""
+
+GUARD, SUPERVISOR = "flowerbed.local.guard", "flowerbed.local.supervisor"
 
 Watch = Callable[[Event], None]
 
@@ -66,7 +73,19 @@ class LocalRuntime:
     # What is.
 
     def is_up(self) -> bool:
-        """Tell whether a supervisor lives: it holds a lock that the kernel frees with its last breath."""
+        """Tell whether a supervisor lives that can be talked to.
+
+        It holds a lock that the kernel frees with its last breath. One that lives without its lock, or its database, is
+        about to take it, or to end, because somebody has deleted that or the whole folder: that is waited for.
+        """
+        deadline = time.monotonic() + SETTLED_SECONDS
+        while not (self._locked() and self.folder.database.exists()):
+            if self.stray() is None or time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_SECONDS)
+        return True
+
+    def _locked(self) -> bool:
         try:
             with self.folder.lock.open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,14 +95,26 @@ class LocalRuntime:
             return False
         return False
 
+    def stray(self) -> int | None:
+        """Return the supervisor that has this folder's mark, with or without its lock (Linux only)."""
+        marked = ((pid, processes.command_line(pid)) for pid in processes.marked(self.folder.root))
+        return next((pid for pid, line in marked if SUPERVISOR in line and GUARD not in line), None)
+
     def status(self) -> FederationStatus:
         """Return what was last observed."""
-        facts = self.store.facts()
         up = self.is_up()
+        if not up and (pid := self.stray()) is not None:
+            reason = f"{self.folder.root} was deleted or moved while it was up; `flowerbed down` ends what is left"
+            return FederationStatus(self.name, "", "stopping", supervisor_pid=pid, reason=reason)
+        if not self.folder.database.exists():
+            return FederationStatus(self.name, "", "down")
+        facts = self.store.facts()
         state = facts.get("state", "down")
         reason = facts.get("reason", "")
         if not up and state != "down":
-            state, reason = "down", "the supervisor was killed; `flowerbed up` starts it again"
+            lost = [f"run {record.number}" for record in self.store.runs(unfinished=True)]
+            with_it = f", and {named(lost)} {'was' if len(lost) == 1 else 'were'} lost with it" if lost else ""
+            state, reason = "down", f"the supervisor was killed{with_it}; `flowerbed up` starts it again"
         return FederationStatus(
             name=facts.get("federation", self.name),
             flower=facts.get("release", ""),
@@ -152,17 +183,20 @@ class LocalRuntime:
         ------
         KeyboardInterrupt
             If it was typed while waiting.
+        UsageError
+            If a run is not finished that would lose a program that it needs. Nothing was changed.
         FederationFailed
             If a unit ends again and again; a federation that was started just now is taken down again.
         """
+        fresh = not self.is_up()
+        if fresh:
+            self._end_stray(watch)
         self.folder.create()
         if self._open is None:
             self._open = Store(self.folder.database, create=True)
         after = self.store.last_event()
-        fresh = not self.is_up()
         if not fresh:
-            self._refuse_release_change(plan)
-            plan = self._sparing_runs(plan)
+            plan = self._agreed(plan, watch)
         plan.write(self.folder.plan)
         if fresh:
             self.store.set_facts(state="starting", reason="", supervisor_pid=None, ready_at=None)
@@ -177,39 +211,42 @@ class LocalRuntime:
             raise
         return fresh
 
-    def _refuse_release_change(self, plan: Plan) -> None:
-        release = self.store.facts().get("release")
-        unfinished = self.store.runs(unfinished=True)
-        if release and release != plan.release and unfinished:
-            raise UsageError(
-                f"the federation runs Flower {release} and the file now asks for {plan.release},"
-                f" but run {unfinished[0].number} is not finished",
-                hint=f"Wait for it, or stop it with `flowerbed stop {unfinished[0].number}`, and run `up` again.",
-            )
-
-    def _sparing_runs(self, plan: Plan) -> Plan:
-        """Return the plan so that no program that a run needs is started again for a new authority or secret."""
+    def _agreed(self, plan: Plan, watch: Watch) -> Plan:
+        """Return the plan that may be applied now, and say what it restarts before that happens."""
         running = Plan.last(self.folder.plan)
-        if running is None or not self.has_unfinished_run():
-            return plan
-        return holding(plan, running)
+        if running is None:
+            return plan  # the supervisor knows what runs, and decides
+        self.adopt()
+        decision = decide(running, plan, self.unfinished_run())
+        if decision.refusal is not None:
+            raise decision.refusal
+        for sentence in sentences(decision.changes):
+            watch(Event(time.time(), "change", plan.federation, sentence))
+        return decision.plan
 
-    def has_unfinished_run(self) -> bool:
-        """Tell whether a run goes on."""
-        return self.is_up() and bool(self.store.runs(unfinished=True))
+    def unfinished_run(self) -> int | None:
+        """Return the number of a run that is not finished; None if there is none."""
+        runs = self.store.runs(unfinished=True) if self.is_up() else []
+        return runs[0].number if runs else None
 
     def _start_supervisor(self, *, tied: bool) -> None:
         python = [sys.executable, "-P"]
         command = [
-            *[*python, "-m", "flowerbed.local.guard", "--tied" if tied else "--free"],
-            *[*python, "-m", "flowerbed.local.supervisor", str(self.folder.root)],
+            *[*python, "-m", GUARD, "--tied" if tied else "--free"],
+            *[*python, "-m", SUPERVISOR, str(self.folder.root)],
         ]
         with self.folder.supervisor_log.open("ab") as log:
             guard = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder.root, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder.root,
+                env={**os.environ, processes.MARK: str(self.folder.root)},
+                start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
-        while not self.is_up():
+        while not self._locked():
             if guard.poll() is not None or time.monotonic() > deadline:
                 tail = self.folder.supervisor_log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
                 raise FederationFailed(
@@ -224,7 +261,8 @@ class LocalRuntime:
         while True:
             for number, event in self.store.events(after):
                 after = number
-                watch(event)
+                if event.kind != "change":  # this verb has said it before
+                    watch(event)
                 if event.kind == "crash-loop":
                     reason = self._reason()
                     raise FederationFailed(event.message, where=event.subject, hint=reason)
@@ -270,14 +308,15 @@ class LocalRuntime:
             Tells whether to end everything at once instead of waiting for programs to end by themselves.
         """
         if not self.is_up():
+            was_up = self._end_stray(watch or (lambda _: None))
             self._clear_leftovers()
-            return False
+            return was_up
         after = self.store.last_event()
         pid = self._supervisor()
         processes.send([pid], signal.SIGTERM)
         hurried = False
         deadline = time.monotonic() + DOWN_SECONDS
-        while self.is_up():
+        while self._locked():
             if watch is not None:
                 for number, event in self.store.events(after):
                     after = number
@@ -300,6 +339,20 @@ class LocalRuntime:
             self._open.close()
             self._open = None
         shutil.rmtree(self.folder.root, ignore_errors=False)
+
+    def _end_stray(self, watch: Watch) -> bool:
+        """End a supervisor whose folder is no longer its own; return whether there was one."""
+        pid = self.stray()
+        if pid is None:
+            return False
+        why = f"was up, and somebody has deleted or moved {self.folder.root} since: taking it down"
+        watch(Event(time.time(), "supervisor", self.name, why))
+        processes.send([pid], signal.SIGTERM)
+        deadline = time.monotonic() + DOWN_SECONDS
+        while processes.alive(pid) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        self._clear_leftovers()
+        return True
 
     def _clear_leftovers(self) -> None:
         left = processes.kill_all(lambda: processes.marked(self.folder.root))
@@ -326,6 +379,8 @@ class LocalRuntime:
             if state == "done":
                 return answer
             if state == "refused":
+                if answer["code"] == USAGE:
+                    raise UsageError(str(answer["message"]), hint=answer["hint"])
                 raise ControlError(str(answer["message"]), where=str(answer["code"]))
             if not self.is_up():
                 raise NotRunning("the supervisor ended before it answered", hint="`flowerbed up` starts it again.")
@@ -352,6 +407,10 @@ class LocalRuntime:
         if record.phase is Phase.FINISHED:
             return
         self.ask("stop", run=number)
+        record = self.run(number)
+        if record.flower_id is None and record.phase is not Phase.FINISHED:  # its command was killed meanwhile
+            reason = "it was stopped before it was submitted"
+            self.store.write_run(replace(failed(record, reason), verdict=Verdict.STOPPED))
 
     def wait_finished(self, number: int, *, timeout: float = 90.0) -> RunRecord:
         """Return a run once it has its verdict.

@@ -22,6 +22,8 @@ from flowerbed.runs.runtime import ComponentStatus, Event
 
 BUSY_SECONDS = 10.0
 EVENTS_KEPT = 5_000
+USAGE = "usage"
+"""The code of an answer that refuses what a verb must not ask for now."""
 
 
 class Store:

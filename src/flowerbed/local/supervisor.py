@@ -11,32 +11,36 @@ once; SIGUSR1 is the doorbell that says there is a request.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import signal
+import sqlite3
 import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from flowerbed import processes
 from flowerbed.environments.environment import hold
-from flowerbed.errors import FlowerbedError
+from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.flower.inside.wedge import Marks
 from flowerbed.local import logs
 from flowerbed.local.admission import Admissions
 from flowerbed.local.backoff import Backoff
+from flowerbed.local.changing import Decision, decide
 from flowerbed.local.client import ClientError, ControlClient
 from flowerbed.local.follow import Followers
+from flowerbed.local.footing import LOOK_SECONDS, Footing, take
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.observe import Observer
 from flowerbed.local.plan import TRUST_VERSION, Plan, PlannedUnit
-from flowerbed.local.store import Store
+from flowerbed.local.store import USAGE, Store
 from flowerbed.local.unit import UnitRunner
 from flowerbed.local.work import WorkWatcher
+from flowerbed.runs.changes import Act, named, sentences
 from flowerbed.runs.waiting import Seen
 from flowerbed.topology.model import SUPERLINK, Role
 
@@ -46,6 +50,7 @@ SLOW_SECONDS = 10.0
 """How often is looked once all is ready, and no unit has ended: each look is a write in the SuperLink's database."""
 RETRY_SECONDS = 3.0
 TRIM_SECONDS = 60.0
+_UNWRITABLE = (FlowerbedError, OSError, sqlite3.Error)
 
 
 class Supervisor:
@@ -55,11 +60,17 @@ class Supervisor:
     ----------
     folder : StateFolder
         Where its state lies.
+    lock : file
+        Its lock, held.
     """
 
-    def __init__(self, folder: StateFolder) -> None:
+    def __init__(self, folder: StateFolder, lock: IO[str]) -> None:
         self.folder = folder
         self.store = Store(folder.database, create=True)
+        self._footing = Footing(folder, lock)
+        self._parent = os.getppid()
+        self._why = self._gone = ""
+        self._runs: list[str] = []
         self.plan = Plan.read(folder.plan)
         self.runners: dict[str, UnitRunner] = {}
         self.client = self._new_client()
@@ -81,6 +92,7 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         loop.add_signal_handler(signal.SIGUSR1, self._bell.set)
         loop.add_signal_handler(signal.SIGTERM, self._on_terminate)
+        loop.add_signal_handler(signal.SIGHUP, self._on_orphaned)
         self._observer.begin(self.plan)
         self.store.set_facts(
             supervisor_pid=os.getpid(), nodes_online=0, superexecs_connected=0, started_at=time.time(), ready_at=None
@@ -94,7 +106,10 @@ class Supervisor:
                 self._start_unit(unit)
             background = [
                 asyncio.create_task(_keep_at(work))
-                for work in (self._observe, self._serve_requests, self._watch_work, self._keep_client, self._trim_logs)
+                for work in (
+                    *(self._observe, self._serve_requests, self._watch_work),
+                    *(self._keep_client, self._trim_logs, self._watch_folder),
+                )
             ]
             self._admissions.begin_all()
             await self._stopping.wait()
@@ -105,10 +120,12 @@ class Supervisor:
             self._held.close()
 
     async def _take_down(self) -> None:
-        self.store.set_facts(state="stopping")
-        self.report("supervisor", self.plan.federation, "stopping")
-        await self.followers.adopting.look()  # so that none is left out that `flwr run` submitted just now
-        self.followers.close("the federation was taken down")
+        with suppress(*_UNWRITABLE):  # nowhere to write is no reason to leave something running
+            self.store.set_facts(state="stopping")
+            self.report("supervisor", self.plan.federation, f"stopping: {self._why}" if self._why else "stopping")
+            if not self._gone:
+                await self.followers.adopting.look()  # so that none is left out that `flwr run` submitted just now
+            self._close_runs("the federation was taken down")
         self._admissions.close()
         self.client.close()  # first: an idle connection keeps a SuperLink from ending
         superlink = [runner for runner in self.runners.values() if runner.has(Role.SUPERLINK)]
@@ -117,20 +134,53 @@ class Supervisor:
         await asyncio.gather(*(runner.stop() for runner in superlink))
         for task in self._tasks.values():
             task.cancel()
-        self._observer.write_components(self.runners)
-        self.store.set_facts(state="down", supervisor_pid=None, nodes_online=0, superexecs_connected=0)
-        self.report("supervisor", self.plan.federation, "down")
+        with suppress(*_UNWRITABLE):
+            self._observer.write_components(self.runners)
+            self._note_down()
+            self.report("supervisor", self.plan.federation, "down")
+        if self._gone:
+            self._footing.clear()
+            os._exit(1)  # SQLite would otherwise delete files beside a database that is another one's by now
+
+    def _close_runs(self, how: str) -> None:
+        self._runs = [f"run {record.number}" for record in self.store.runs(unfinished=True)]
+        self.followers.close(f"{how}: {self._why}" if self._why else how)
+
+    def _note_down(self) -> None:
+        with_it = f", and {named(self._runs)} ended with it" if self._runs else ""
+        reason = f"{self._why}{with_it}; `flowerbed up` starts it again" if self._why else ""
+        self.store.set_facts(state="down", reason=reason, supervisor_pid=None, nodes_online=0, superexecs_connected=0)
 
     def _on_terminate(self) -> None:
         if self._stopping.is_set():
-            self.followers.close("the federation was taken down at once")
+            with suppress(*_UNWRITABLE):
+                self._close_runs("the federation was taken down at once")
             processes.kill_all(lambda: processes.descendants(os.getpid()))
-            self.store.set_facts(state="down", supervisor_pid=None, nodes_online=0, superexecs_connected=0)
+            with suppress(*_UNWRITABLE):
+                self._note_down()
+            if self._gone:
+                self._footing.clear()
             os._exit(0)
+        if os.getppid() != self._parent:
+            self._why = "the guard above the supervisor was killed"
         self._stopping.set()
+
+    def _on_orphaned(self) -> None:
+        if not self._stopping.is_set():
+            self._why = "the command that held it up (`flowerbed up` or `flowerbed run`) was killed"
+            self._stopping.set()
+
+    async def _watch_folder(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if not self._gone and (gone := self._footing.lost()):
+                self._why = self._gone = gone
+                self._stopping.set()
 
     def report(self, kind: str, subject: str, message: str) -> None:
         """Write down that something happened; on a full disk, at least try to say so in our own log."""
+        if kind == "wedge":
+            self.followers.note(f"restarted {subject} ({message.partition(';')[0]})")
         try:
             self.store.add_event(kind, subject, message)
         except FlowerbedError as error:
@@ -186,37 +236,55 @@ class Supervisor:
             any(runner.exited(pid, code) for runner in self.runners.values())
 
     async def apply(self) -> list[str]:
-        """Read the plan anew; restart only the units that it changes; return their names."""
-        new = Plan.read(self.folder.plan)
-        wanted = {unit.name: unit for unit in new.units}
-        gone = [name for name in self.runners if name not in wanted]
-        changed = [
-            name
-            for name, unit in wanted.items()
-            if name in self.runners and self.runners[name].unit.fingerprint != unit.fingerprint
-        ]
-        fresh = [name for name in wanted if name not in self.runners]
-        if new.environment != self.plan.environment:
-            before, self._held = self._held, hold(Path(new.environment))
-            before.close()
-        client_changed = new.client != self.plan.client or _trust_of_client(new) != _trust_of_client(self.plan)
+        """Read the plan anew; restart only the units that it changes; return their names.
+
+        Raises
+        ------
+        UsageError
+            If a run is not finished that would lose a program that it needs; the plan that runs is written again.
+        """
+        await self.followers.adopting.look()
+        decision = self._decided(Plan.read(self.folder.plan))
+        new, before = decision.plan, self.plan
+        changes = {change.unit: change for change in decision.changes}
+        client_changed = new.client != before.client or _trust_of_client(new) != _trust_of_client(before)
+        if new.environment != before.environment:
+            held, self._held = self._held, hold(Path(new.environment))
+            held.close()
         self.plan = new
         self._admissions.begin_all()
-        if not (gone or changed or fresh or client_changed):
+        if not (changes or client_changed):
             self._look_again.set()
             return []
         self._observer.begin(new)
         self._look_again.set()
+        for sentence in sentences(decision.changes):
+            self.report("change", new.federation, sentence)
         if client_changed:
             self.client.close()
             self.client = self._new_client()
-        await asyncio.gather(*(self._stop_unit(name) for name in [*gone, *changed]))
+        ended = [change for change in decision.changes if change.act is not Act.START]
+        for change in ended:
+            self.followers.note(change.past)
+        await asyncio.gather(*(self._stop_unit(change.unit) for change in ended))
         if client_changed:
-            await self.client.start(superlink_is_down=SUPERLINK in changed)
+            await self.client.start(superlink_is_down=SUPERLINK in changes)
         for unit in new.units:
-            if unit.name in changed or unit.name in fresh:
+            if unit.name in changes:
                 self._start_unit(unit)
-        return [*gone, *changed, *fresh]
+        return list(changes)
+
+    def _decided(self, wanted: Plan) -> Decision:
+        """Decide what becomes of what runs: nobody can submit a run between this and what follows."""
+        runs = self.store.runs(unfinished=True)
+        running = replace(self.plan, units=[runner.unit for runner in self.runners.values()])
+        decision = decide(running, wanted, runs[0].number if runs else None)
+        if decision.refusal is not None:
+            self.plan.write(self.folder.plan)
+            raise decision.refusal
+        if decision.plan != wanted:
+            decision.plan.write(self.folder.plan)
+        return decision
 
     # Observation.
 
@@ -281,6 +349,9 @@ class Supervisor:
                     answer = await self._serve(kind, payload)
                 except ClientError as error:
                     self.store.answer(number, {"code": error.code, "message": error.message}, refused=True)
+                except UsageError as error:
+                    answer = {"code": USAGE, "message": error.message, "hint": error.hint}
+                    self.store.answer(number, answer, refused=True)
                 except FlowerbedError as error:
                     self.store.answer(number, {"code": "refused", "message": str(error)}, refused=True)
                 else:
@@ -327,24 +398,22 @@ async def _keep_at(work: Callable[[], Awaitable[None]]) -> None:
 def main(argv: list[str]) -> int:
     """Run the supervisor of the state folder given as the only argument; return the exit status."""
     folder = StateFolder(Path(argv[0]))
-    lock = folder.lock.open("a")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    lock = take(folder)
+    if lock is None:
         print("another supervisor is running", file=sys.stderr)
         return 3
     processes.adopt_orphans()
     processes.kill_all(lambda: processes.marked(folder.root))  # left over where there was no guard
     try:
-        asyncio.run(_supervise(folder))
+        asyncio.run(_supervise(folder, lock))
     except FlowerbedError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
 
 
-async def _supervise(folder: StateFolder) -> None:
-    await Supervisor(folder).run()
+async def _supervise(folder: StateFolder, lock: IO[str]) -> None:
+    await Supervisor(folder, lock).run()
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 from flowerbed.errors import UsageError
 from flowerbed.local.layout import StateFolder
-from flowerbed.local.plan import Plan, has_trust, with_versions
+from flowerbed.local.plan import Plan
 from flowerbed.local.runtime import LocalRuntime, Watch
+from flowerbed.local.versions import has_trust, with_versions
 from flowerbed.spec.model import Federation
 from flowerbed.trust import certificates, keys
 from flowerbed.trust.folder import TrustFolder
@@ -142,7 +143,7 @@ def settle(runtime: LocalRuntime, *, watch: Watch) -> bool:
     trust = TrustFolder(runtime.folder.trust.root)
     if len(trust.authorities()) <= 1:
         return True
-    if runtime.has_unfinished_run():
+    if runtime.unfinished_run() is not None:
         return False
     _start_again(trust, runtime, watch)  # so that all know the new one and nobody shows a certificate of the one before
     trust.retire()
@@ -169,8 +170,8 @@ def _refuse_secret(runtime: LocalRuntime) -> None:
         raise UsageError(
             f"SuperExecs of Flower {plan.release} have no secret", where=where, hint="They do from 1.29 on."
         )
-    if runtime.has_unfinished_run():
-        number = runtime.store.runs(unfinished=True)[0].number
+    number = runtime.unfinished_run()
+    if number is not None:
         raise UsageError(
             f"the secret cannot be changed while run {number} goes on: a SuperLink knows one at a time",
             where=where,

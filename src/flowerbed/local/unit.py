@@ -170,6 +170,9 @@ class UnitRunner:
         self.settled.clear()
         self._started_at = time.monotonic()
         self.log_starts = log_sizes(self._folder, [component.name for component in self.unit.components])
+        if not self._folder.root.is_dir():  # deleted: whoever makes folders in it would make it again
+            self.end(f"there is no folder {self._folder.root}")
+            return
         self._on_start(self.unit)
         for component in self.unit.components:
             home = self._folder.home(component.name)

@@ -20,7 +20,7 @@ there silence is *empty*; of an app's own strategy that never counts aloud it is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from flowerbed.runs.events import LEGACY
@@ -81,6 +81,8 @@ class Observation:
         Seconds that the run was given.
     waited_for : str
         What it waited for when it was last seen, in words that go on from "waited for"; empty if for nothing.
+    done_meanwhile : tuple of str
+        What Flowerbed did to the federation while the run went on (``restarted superlink (another superlink.crt)``).
     """
 
     outcome: str
@@ -95,6 +97,7 @@ class Observation:
     log_complete: bool = True
     timeout: float | None = None
     waited_for: str = ""
+    done_meanwhile: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,14 @@ class Judgement:
 
 def judge(seen: Observation) -> Judgement:
     """Judge a run that is over."""
+    found = _judge(seen)
+    if found.verdict in (Verdict.SUCCEEDED, Verdict.STOPPED) or not seen.done_meanwhile:
+        return found
+    done = " and ".join(dict.fromkeys(seen.done_meanwhile))
+    return replace(found, reason=f"{found.reason} Meanwhile Flowerbed {done}.")
+
+
+def _judge(seen: Observation) -> Judgement:
     if seen.outcome == "completed":
         return _judge_rounds(seen)
     if seen.outcome == "failed" and not (seen.timed_out or seen.stop_asked):

@@ -1,0 +1,64 @@
+"""The state folder of a federation that is up is deleted, moved or replaced: all of it ends."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from federation.beds import Bed
+from flowerbed import processes
+
+Make = Callable[[str], Bed]
+
+
+@pytest.fixture
+def up(bed: Make, federation_file: Callable[..., str]) -> Iterator[Bed]:
+    """Give a federation that is up; what a failed test leaves of it is killed."""
+    app = bed("slow")
+    federation_file(app)
+    assert app("up", "--detach").status == 0
+    yield app
+    processes.kill_all(app.processes)
+
+
+def test_a_lock_that_was_deleted_is_taken_again_and_a_deleted_folder_takes_all_down(up: Bed) -> None:
+    state = up.folder / ".flowerbed"
+    before = up.status()
+    (state / "lock").unlink()
+    assert up.status() == before
+    assert up("run", "--run-config", "seconds=0.0 num-server-rounds=1").last("run")["verdict"] == "succeeded"
+    assert up.status()["supervisor_pid"] == before["supervisor_pid"]
+
+    following = up.start("run", "--run-config", "seconds=60.0")
+    up.wait_for_round(1, run=2)
+    shutil.rmtree(state)
+    seen = up.status()
+    assert seen["state"] == "down" or "was deleted or moved while it was up" in seen["reason"]
+    up.wait(lambda: up.processes() == [], "the end of all processes")
+    assert up.finish(following).status == 1
+    assert not state.exists()
+    assert up.status()["state"] == "down"
+    assert up("down").last("down")["was_up"] is False
+
+
+def test_up_after_the_folder_was_replaced_ends_what_ran_and_starts_afresh(up: Bed) -> None:
+    state, moved = up.folder / ".flowerbed", up.folder / ".moved"
+    before = set(up.processes())
+    state.rename(moved)
+    shutil.copytree(moved, state, ignore=shutil.ignore_patterns("lock"))
+    again = up("up", "--detach")
+    assert again.last("status")["state"] == "ready"
+    assert not before & set(up.processes())
+
+    (state / "state.db").unlink()
+    assert up("down").last("down")["was_up"] is True
+    assert up.processes() == []
+
+
+def test_the_whole_app_is_deleted(up: Bed) -> None:
+    shutil.rmtree(up.folder)
+    up.folder.mkdir()  # so that commands have a folder to run in
+    up.wait(lambda: up.processes() == [], "the end of all processes")
+    assert list(up.folder.iterdir()) == []
