@@ -148,7 +148,7 @@ def test_a_run_that_waits_for_supernodes_says_so_until_they_come(
     run = said.last("run")
     assert (said.status, run["verdict"], run["waits_for"]) == (0, "succeeded", ""), run
     events = [line["message"] for line in said.lines if line["type"] == "event" and line["kind"] == "waiting"]
-    assert events[0] == f"run 1 waits for {waiting['waits_for']}"
+    assert events[0] == f"waits for {waiting['waits_for']}"
 
 
 def test_a_legacy_strategy_that_waits_without_a_word_is_said_to_wait(
@@ -156,9 +156,13 @@ def test_a_legacy_strategy_that_waits_without_a_word_is_said_to_wait(
 ) -> None:
     app = bed("foreign-setuptools")
     federation_file(app, replicas=1, flower=OLDEST)
-    said = app("run", "--timeout", "20s")
+    running = app.start("run")
+    database = app.folder / ".flowerbed" / "state.db"
+    app.wait(lambda: database.exists() and any(run["waits_for"] for run in app.status()["runs"]), "the waiting")
+    app("stop", "1")
+    said = app.finish(running)
     run = said.last("run")
-    assert (said.status, run["verdict"]) == (4, "timed out"), run
+    assert (said.status, run["verdict"]) == (3, "stopped"), run
     assert "while it waited for more SuperNodes than the 1 of the federation" in run["reason"]
     assert "`min_available_clients`" in run["reason"]
 

@@ -129,7 +129,7 @@ def test_a_run_that_waits_says_so_in_its_record_and_in_its_reason() -> None:
 
     assert kept[0].record.waits_for.startswith("SuperNodes: 2 connected, 5 required; the federation has only 2: lower")
     assert [said for said in told if said[0] == "waiting"] == [
-        ("waiting", "1", f"run 1 waits for {kept[0].record.waits_for}")
+        ("waiting", "1", f"waits for {kept[0].record.waits_for}")
     ]
     assert (run.verdict, run.waits_for) == (Verdict.STOPPED, "")
     assert "in round 1 of 3" in run.reason

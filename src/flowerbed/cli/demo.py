@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from itertools import count
 from pathlib import Path
 
 from flowerbed import templates
@@ -28,10 +32,29 @@ def demo(*, flower: FlowerVersion = None, into: Path | None = None, json: Json =
         The folder for the demo's app, its logs and results. Default: one in Flowerbed's cache.
     """
     out = Output(as_json=json)
-    folder = into if into is not None else cache_root() / "demo" / templates.digest("sklearn")[:8] / NAME
-    if not (folder / "pyproject.toml").exists():
-        templates.write("sklearn", folder, NAME, None)
-    out.say(f"The demo's app is in {folder}: the one that `flowerbed new` writes.")
-    with out.working("preparing"):
-        prepared = prepare(find(folder), flower=flower, progress=out.step)
-    return run_prepared(out, prepared, LocalRuntime(prepared.folder))
+    with (
+        nullcontext(into)
+        if into is not None
+        else free_folder(cache_root() / "demo" / templates.digest("sklearn")[:8]) as folder
+    ):
+        if not (folder / "pyproject.toml").exists():
+            templates.write("sklearn", folder, NAME, None)
+        out.say(f"The demo's app is in {folder}: the one that `flowerbed new` writes.")
+        with out.working("preparing"):
+            prepared = prepare(find(folder), flower=flower, progress=out.step)
+        return run_prepared(out, prepared, LocalRuntime(prepared.folder))
+
+
+@contextmanager
+def free_folder(parent: Path) -> Iterator[Path]:
+    """Give the first of some folders that no other demo uses now; it is kept, and used again by a later one."""
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in count(1):
+        folder = parent / (NAME if number == 1 else f"{NAME}-{number}")
+        with (parent / f".{folder.name}.lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield folder
+            return

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from flowerbed.cli.options import LOCAL, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
-from flowerbed.cli.place import runtime_at
+from flowerbed.cli.place import is_federation, runtime_at
 from flowerbed.local.runtime import only_one_verb
 
 
@@ -36,12 +36,16 @@ def down(
         on_kubernetes.down(out, file, context, volumes=volumes)
         return
     runtime = runtime_at(file)
+    there_is_one = is_federation(file, runtime)
     with out.working("taking the federation down"):
         was_up = runtime.down(watch=out.event)  # also in the middle of somebody's `up`, which then ends
     if volumes and runtime.folder.root.exists():
         with only_one_verb(runtime.folder, waiting=out.step):
             runtime.remove()
     out.data("down", {"was_up": was_up, "removed": volumes})
-    out.say("The federation is down." if was_up else "The federation was not up.")
+    if there_is_one:
+        out.say("The federation is down." if was_up else "The federation was not up.")
+    else:
+        out.say(f"There is no federation in {file.resolve()}.")
     if volumes:
         out.say("Everything that it kept is deleted.")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flowerbed.cli.options import LOCAL, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
-from flowerbed.cli.place import runtime_at
+from flowerbed.cli.place import federation_at
 from flowerbed.errors import UsageError
 from flowerbed.flower.inside.inside_text import WholeLines
 from flowerbed.local import logs as component_logs
@@ -40,7 +40,7 @@ def logs(
 
         on_kubernetes.logs(out, file, context, of, follow=follow)
         return
-    runtime = runtime_at(file)
+    runtime = federation_at(file)
     components = {path.stem: path for path in sorted(runtime.folder.logs.glob("*.log"))}
     if of is None:
         _list(out, runtime, components)

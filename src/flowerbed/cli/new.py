@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from flowerbed import templates
 from flowerbed.cli.options import FlowerVersion, Json
 from flowerbed.cli.output import Output
+from flowerbed.flower.releases import find as find_release
 
 
 def new(
@@ -31,6 +32,8 @@ def new(
         `sklearn`: scikit-learn on its digits data. `pytorch`: a small network on the same data.
     """
     out = Output(as_json=json)
+    if flower is not None:
+        find_release(flower)
     target = into / name
     files = templates.write(template, target, name, flower)
     out.data("new", {"folder": str(target), "files": [str(path) for path in files]})

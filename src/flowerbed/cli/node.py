@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from flowerbed.cli.options import LOCAL, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
-from flowerbed.cli.place import runtime_at
+from flowerbed.cli.place import federation_at
 from flowerbed.errors import UsageError
 from flowerbed.local import trusting
 from flowerbed.local.prepare import choose_release
@@ -29,7 +29,7 @@ def list_(*, file: Where = Path(), on: On = LOCAL, json: Json = False) -> None:
         with kept(file, context) as (keeper, _):
             found = keeper.nodes()
     else:
-        runtime = runtime_at(file)
+        runtime = federation_at(file)
         found = trusting.nodes(runtime.folder, runtime)
     for one in found:
         out.data("node", one)
@@ -61,7 +61,7 @@ def revoke(node: str, /, *, file: Where = Path(), on: On = LOCAL, json: Json = F
         with kept(file, context) as (keeper, _), out.working(f"revoking {node}"):
             keeper.revoke(node, saying(out))
     else:
-        runtime = runtime_at(file)
+        runtime = federation_at(file)
         trusting.require(node, runtime.folder)
         with only_one_verb(runtime.folder, waiting=out.step), out.working(f"revoking {node}"):
             trusting.revoke(node, runtime, watch=out.event)
@@ -85,7 +85,7 @@ def add(node: str, /, *, file: Where = Path(), on: On = LOCAL, json: Json = Fals
         with kept(file, context) as (keeper, _), out.working(f"letting {node} in"):
             changed = keeper.add(node, saying(out))
     else:
-        runtime = runtime_at(file)
+        runtime = federation_at(file)
         trusting.require(node, runtime.folder)
         with only_one_verb(runtime.folder, waiting=out.step):
             changed = trusting.add(node, runtime.folder)

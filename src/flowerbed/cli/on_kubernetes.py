@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from flowerbed.spec.run_config_check import run_config
 from flowerbed.spec.values import duration_seconds
 from flowerbed.spec.words import nearest
 
+POLL_SECONDS = 2.0
 PREFIXES = ("supernode", "superexec")
 """How the lines of a unit's two programs begin in its Pod's log."""
 
@@ -146,6 +148,8 @@ def _run(
                     out.say("Its time limit is kept only while a command follows it.")
                 return 0
             record = follow_run(out, runtime, number, interrupted=interrupted, stop=fresh)
+            if fresh:
+                _await_others(out, runtime, interrupted)
         finally:
             if fresh:
                 with out.working("taking the federation down"):
@@ -156,6 +160,13 @@ def _run(
         out.say(f"Run {number} goes on. End it: flowerbed stop {number} --on kubernetes")
         return 130
     return record.verdict.exit_code(strict=strict)
+
+
+def _await_others(out: Output, runtime: KubernetesRuntime, interrupted: Callable[[], int]) -> None:
+    """Return once no run of somebody else needs what this command brought up."""
+    while not interrupted() and (number := runtime.unfinished_run(submitted=True)) is not None:
+        out.step(f"waiting for run {number}, which somebody else submitted")
+        time.sleep(POLL_SECONDS)
 
 
 def _submit(

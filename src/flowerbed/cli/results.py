@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from flowerbed.cli.options import LOCAL, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
-from flowerbed.cli.place import runtime_at
+from flowerbed.cli.place import federation_at
 from flowerbed.cli.show import show_results
 from flowerbed.runs.names import resolve_run
 
@@ -39,7 +39,7 @@ def results(
 
         on_kubernetes.results(out, file, context, run, output)
         return
-    runtime = runtime_at(file)
+    runtime = federation_at(file)
     runtime.adopt()
     record = resolve_run(run, runtime.runs())
     folder = runtime.folder.run(record.number) / "results"

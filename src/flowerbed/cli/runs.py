@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flowerbed.cli.options import LOCAL, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
-from flowerbed.cli.place import runtime_at
+from flowerbed.cli.place import federation_at
 from flowerbed.cli.show import show_run, show_runs
 from flowerbed.runs.names import resolve_run
 
@@ -26,7 +26,7 @@ def runs(run: str | None = None, /, *, file: Where = Path(), on: On = LOCAL, jso
 
         on_kubernetes.runs(out, file, context, run)
         return
-    runtime = runtime_at(file)
+    runtime = federation_at(file)
     if runtime.folder.database.exists():
         runtime.adopt()
     records = [runtime.run(record.number) for record in runtime.runs()] if runtime.folder.database.exists() else []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flowerbed.cli.options import LOCAL, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
-from flowerbed.cli.place import runtime_at
+from flowerbed.cli.place import federation_at
 from flowerbed.runs.history import line
 from flowerbed.runs.runtime import FederationStatus
 
@@ -22,7 +22,7 @@ def status(*, file: Where = Path(), on: On = LOCAL, json: Json = False) -> int:
         from flowerbed.cli import on_kubernetes
 
         return on_kubernetes.status(out, file, context)
-    runtime = runtime_at(file)
+    runtime = federation_at(file)
     found = runtime.status()
     return show_status(out, found, held=f"supervised by process {found.supervisor_pid}" if found.supervisor_pid else "")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flowerbed.cli.options import LOCAL, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
-from flowerbed.cli.place import runtime_at
+from flowerbed.cli.place import federation_at
 from flowerbed.runs.history import stopped
 from flowerbed.runs.names import resolve_run
 from flowerbed.runs.records import Phase
@@ -27,7 +27,7 @@ def stop(run: str, /, *, file: Where = Path(), on: On = LOCAL, json: Json = Fals
 
         on_kubernetes.stop(out, file, context, run)
         return
-    runtime = runtime_at(file)
+    runtime = federation_at(file)
     runtime.adopt()
     record = resolve_run(run, runtime.runs())
     finished = runtime.run(record.number).phase is Phase.FINISHED

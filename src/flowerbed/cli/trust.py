@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from flowerbed.cli.options import LOCAL, FlowerVersion, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
-from flowerbed.cli.place import runtime_at
+from flowerbed.cli.place import federation_at
 from flowerbed.errors import UsageError
 from flowerbed.kubernetes.manifests import names
 from flowerbed.local import trusting
@@ -35,7 +35,7 @@ def show(*, file: Where = Path(), on: On = LOCAL, json: Json = False) -> None:
         with kept(file, context) as (keeper, _):
             _show(out, keeper.show())
         return
-    _show(out, trusting.show(runtime_at(file).folder))
+    _show(out, trusting.show(federation_at(file).folder))
 
 
 def rotate(
@@ -123,7 +123,7 @@ def export(
         with kept(file, context) as (keeper, _):
             text = keeper.authority()
     else:
-        text = trusting.authority(runtime_at(file).folder)
+        text = trusting.authority(federation_at(file).folder)
     out.data("authority", {"certificate": text})
     if output is not None:
         output.write_text(text, encoding="ascii")

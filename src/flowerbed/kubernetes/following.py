@@ -213,7 +213,7 @@ class Follower:
         if waits != self.record.waits_for:
             self._note(waits_for=waits)
             if waits:
-                self._report("waiting", str(self.record.number), f"run {self.record.number} waits for {waits}")
+                self._report("waiting", str(self.record.number), f"waits for {waits}")
 
     def _look(self) -> Seen:
         """Look at the federation, not too often: it costs the SuperLink a write in its database."""

@@ -267,11 +267,18 @@ class KubernetesRuntime:
         """Return a run, judged if it has finished while nobody watched."""
         return self.book.settle(number)
 
-    def unfinished_run(self) -> int | None:
-        """Return the number of a run that is not finished; None if there is none."""
+    def unfinished_run(self, *, submitted: bool = False) -> int | None:
+        """Return the number of a run that is not finished; None if there is none.
+
+        Parameters
+        ----------
+        submitted : bool
+            Only of those that the SuperLink has taken: the command that was to submit another may be gone.
+        """
         self.adopt()
         records = [self.settle(record.number) for record in self.runs()]
-        return next((record.number for record in records if record.phase is not Phase.FINISHED), None)
+        unfinished = [record for record in records if record.phase is not Phase.FINISHED]
+        return next((record.number for record in unfinished if not submitted or record.flower_id is not None), None)
 
     def stop(self, number: int) -> None:
         """Stop a run; one that was never submitted is given up."""

@@ -144,7 +144,7 @@ class Follower:
         if waits != self.record.waits_for:
             self._write(waits_for=waits)
             if waits:
-                self._around.report("waiting", str(self.record.number), f"run {self.record.number} waits for {waits}")
+                self._around.report("waiting", str(self.record.number), f"waits for {waits}")
 
     def _write(self, **changes: Any) -> None:
         record = replace(self.record, **changes)

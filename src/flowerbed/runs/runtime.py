@@ -130,7 +130,7 @@ class Event:
     @property
     def about(self) -> str:
         """What it is about, in words; the subject of a run's event is the bare number."""
-        return f"run {self.subject}" if self.kind == "run" else self.subject
+        return f"run {self.subject}" if self.kind in ("run", "waiting") else self.subject
 
 
 class Runtime(Protocol):

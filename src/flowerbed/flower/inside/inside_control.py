@@ -233,8 +233,8 @@ class Control:
     def runs(self, run: str | None = None, newest: int = _MOST_RUNS) -> list[dict[str, Any]]:
         """Return what the SuperLink knows of one run, or of the newest, oldest first.
 
-        Releases before 1.27 or so know no limit and give all. Later ones tidy up after each finished run that they
-        list, each time, which is a write in their database: ask for few.
+        Releases before 1.27 know no limit and give all. From 1.33 on each finished run that is listed is tidied up
+        after, each time, which is a write in the SuperLink's database: ask for few.
         """
         request = self._proto.ListRunsRequest()
         if run is not None:
