@@ -190,7 +190,7 @@ def test_a_pod_that_passes_for_the_superlink(there: Lived) -> None:
 @pytest.mark.parametrize(
     ("days", "check", "why"),
     [
-        (79, "certificate-ends", "the certificate of the SuperLink, in secret/demo-superlink-tls, ends on 2026-08-20, in 1 days"),
+        (79, "certificate-ends", "the certificate of the SuperLink, in secret/demo-superlink-tls, ends on 2026-08-20, in 1 day"),
         (80, "certificate-ended", "the certificate of the SuperLink, in secret/demo-superlink-tls, ended on 2026-08-20"),
         (-11, "certificate-ended", "the certificate of the SuperLink, in secret/demo-superlink-tls, begins on 2026-05-22 only"),
     ],

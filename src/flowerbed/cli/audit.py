@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from flowerbed.cli.options import LOCAL, FlowerVersion, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
+from flowerbed.counting import counted
 from flowerbed.errors import NotRunning, UsageError
 from flowerbed.kubernetes.audit import sarif
 from flowerbed.kubernetes.audit.checks import CHECKS
@@ -85,7 +86,7 @@ def audit(
             out.say(f"  {problem.hint}")
     if format == "text":
         counts = [(severity, sum(1 for one in results if one.check.severity is severity)) for severity in Severity]
-        said = ", ".join(f"{count} {severity}{'s' * (count != 1)}" for severity, count in counts if count)
+        said = ", ".join(counted(count, severity) for severity, count in counts if count)
         out.say(f"{len(known) - len(set(skip or ()))} checks: {said or 'nothing to say'}")
     bad = fail_on != "never" and any(one.check.severity.reaches(Severity(fail_on)) for one in results)
     return 1 if bad else 0

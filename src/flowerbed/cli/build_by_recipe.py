@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from flowerbed.cli.output import Output
+from flowerbed.counting import counted
 from flowerbed.image import bases, by_recipe, containerfile, sharing, signing, store
 from flowerbed.image.bases import Platform
 from flowerbed.image.containerfile import Options
@@ -32,7 +33,8 @@ def write(out: Output, recipe: Recipe, base: str, folder: Path, options: Options
             "packages": [f"{one.name}=={one.version}" for one in packages],
         },
     )
-    out.say(f"{folder}: {f'{len(changed)} files are new or changed' if changed else 'nothing to change'}.")
+    said = f"{counted(len(changed), 'file is', 'files are')} new or changed" if changed else "nothing to change"
+    out.say(f"{folder}: {said}.")
     out.say(f"Its {containerfile.CONTAINERFILE} says at its top how engines build it.")
     return 0
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flowerbed.cli.options import Json, Where
 from flowerbed.cli.output import Output
+from flowerbed.counting import counted
 from flowerbed.local.doctor import State, check_federation, check_machine, look
 from flowerbed.local.source import find
 from flowerbed.spec.load import FEDERATION_FILE
@@ -21,8 +22,8 @@ def doctor(*, file: Where = Path(), json: Json = False) -> int:
         source = find(file)
         federation = source.federation
         return (
-            f"{federation.metadata.name}: {federation.spec.supernode_count} SuperNodes for the app {source.manifest}"
-            + ("" if source.loaded else " (no federation.yaml: the default one)")
+            f"{federation.metadata.name}: {counted(federation.spec.supernode_count, 'SuperNode')}"
+            f" for the app {source.manifest}" + ("" if source.loaded else " (no federation.yaml: the default one)")
         )
 
     with out.working("looking"):

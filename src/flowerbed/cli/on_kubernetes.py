@@ -15,6 +15,7 @@ from flowerbed.cli.interrupts import until_interrupted
 from flowerbed.cli.output import Output
 from flowerbed.cli.show import follow as follow_run
 from flowerbed.cli.show import say_who_is_away, show_results, show_run, show_runs
+from flowerbed.counting import counted
 from flowerbed.errors import UnknownRunError, UsageError
 from flowerbed.flower.releases import Row
 from flowerbed.flower.staging import stage
@@ -70,7 +71,8 @@ def up(out: Output, place: Path, context: str | None, *, flower: str | None, dry
             return 1
         out.say(
             f"{status.name} is ready in the namespace {runtime.namespace}: Flower {status.flower},"
-            f" {status.nodes_online} SuperNodes online, {status.superexecs_connected} SuperExecs connected"
+            f" {counted(status.nodes_online, 'SuperNode')} online,"
+            f" {counted(status.superexecs_connected, 'SuperExec')} connected"
             f"{status.external_counts}."
         )
         out.say("Run the app with `flowerbed run --on kubernetes`; end with `flowerbed down --on kubernetes`.")

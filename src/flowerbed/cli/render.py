@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from flowerbed.cli.manifests import print_objects
 from flowerbed.cli.options import FlowerVersion, Json, Where
 from flowerbed.cli.output import Output
+from flowerbed.counting import counted
 from flowerbed.errors import UsageError
 from flowerbed.flower.releases import Row
 from flowerbed.kubernetes.manifests import images
@@ -78,7 +79,9 @@ def render(
     changed = folder.FOLDER.write(output, files, only_once=lambda path: path.startswith(kustomize.OVERLAYS))
     for path in changed:
         out.data("file", {"path": str(path)})
-    out.say(f"{output}: {len(files)} files, {len(changed)} changed" if changed else f"{output}: nothing changed")
+    out.say(
+        f"{output}: {counted(len(files), 'file')}, {len(changed)} changed" if changed else f"{output}: nothing changed"
+    )
     return 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from flowerbed.cli.output import Output
+from flowerbed.counting import counted
 from flowerbed.runs.foreign import SUBMITTER
 from flowerbed.runs.history import HEADINGS, LEAST_NEEDED, LONG, last_metrics, row, seconds, state, submitted
 from flowerbed.runs.records import Phase, RunRecord
@@ -111,7 +112,7 @@ def _show_other_metrics(out: Output, record: RunRecord) -> None:
     if not names:
         return
     out.say()
-    count = "1 more metric" if len(names) == 1 else f"{len(names)} more metrics"
+    count = counted(len(names), "more metric")
     out.say(f"{count}, as last measured (--json has those of every round):")
     for name in names:
         last = [one for one in record.rounds if name in one.metrics][-1]

@@ -7,6 +7,7 @@ from pathlib import Path
 from flowerbed.cli.options import LOCAL, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
 from flowerbed.cli.place import federation_at
+from flowerbed.counting import part_of
 from flowerbed.runs.history import line
 from flowerbed.runs.runtime import FederationStatus
 
@@ -39,8 +40,9 @@ def show_status(out: Output, found: FederationStatus, *, held: str) -> int:
     out.say(f"{found.name}: {found.state}" + (f", Flower {found.flower}" if found.flower else ""))
     if held and found.components:
         out.say(
-            f"{found.nodes_online} of {found.nodes_expected} SuperNodes online, {found.superexecs_connected} of"
-            f" {found.superexecs_expected} SuperExecs connected{found.external_counts}; {held}"
+            f"{part_of(found.nodes_online, found.nodes_expected, 'SuperNode')} online,"
+            f" {part_of(found.superexecs_connected, found.superexecs_expected, 'SuperExec')} connected"
+            f"{found.external_counts}; {held}"
         )
     if found.reason and found.state != "degraded":  # then the line above says it
         out.say(found.reason)

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from flowerbed.cli.options import LOCAL, FlowerVersion, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
 from flowerbed.cli.place import federation_at
+from flowerbed.counting import counted
 from flowerbed.errors import UsageError
 from flowerbed.kubernetes.manifests import names
 from flowerbed.local import trusting
@@ -171,7 +172,7 @@ def make(
     changed = there.write(on_kubernetes.objects(trusts, row, identity))
     for path in changed:
         out.data("file", {"path": str(path)})
-    out.say(f"{output}: {len(changed)} files changed" if changed else f"{output}: nothing changed")
+    out.say(f"{output}: {counted(len(changed), 'file')} changed" if changed else f"{output}: nothing changed")
     secret = names.authority(found.name)
     out.say(f"{PUBLIC} is no secret, and can be applied as it is. {secret} is for you alone: no Pod needs it.")
 

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from flowerbed.cli.interrupts import until_interrupted
 from flowerbed.cli.options import LOCAL, FlowerVersion, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
+from flowerbed.counting import counted
 from flowerbed.errors import UsageError
 from flowerbed.local.prepare import prepare
 from flowerbed.local.runtime import LocalRuntime, only_one_verb
@@ -62,8 +63,8 @@ def up(
         found = runtime.status()
         out.data("status", found)
         out.say(
-            f"{found.name} is ready: Flower {found.flower}, {found.nodes_online} SuperNodes online,"
-            f" {found.superexecs_connected} SuperExecs connected{found.external_counts}."
+            f"{found.name} is ready: Flower {found.flower}, {counted(found.nodes_online, 'SuperNode')} online,"
+            f" {counted(found.superexecs_connected, 'SuperExec')} connected{found.external_counts}."
         )
         if detach or not fresh:
             out.say("Run the app with `flowerbed run`; see `flowerbed status`; end with `flowerbed down`.")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from flowerbed.counting import counted
 from flowerbed.environments.cache import Progress, write_durably
 from flowerbed.environments.model import FORMAT, IN_USE, LAST_USED, MANIFEST, EnvironmentRequest
 from flowerbed.environments.requirements import places
@@ -98,7 +99,7 @@ def build(wanted: EnvironmentRequest, folder: Path, progress: Progress) -> None:
         write_project(project, [*wanted.requirements, f"flwr=={wanted.release}"], wanted.settings, paths)
         solved = solve(project, python, doing=doing, where=wanted.where, progress=progress)
         _check_release(wanted, solved.get("flwr"), "the solve gave")
-        progress(f"installing {len(solved)} packages")
+        progress(f"installing {counted(len(solved), 'package')}")
         what = ("--preview-features", "pylock", "-r", LOCK)
     else:
         write_project(project, [], places(wanted.settings), {})

@@ -13,6 +13,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from flowerbed.counting import counted
 from flowerbed.environments.app_lock import APP_LOCK, AppLock, Asked, Package, app_lock_at
 from flowerbed.environments.app_locking import lock as solve_lock
 from flowerbed.environments.cache import Progress, scratch, silent, writable, write_durably
@@ -164,7 +165,7 @@ def build(
         if root is not None:
             progress("trying the image")
             trial = trials.enter_context(_trying(recipe, base, root, layer_of_packages, files, wanted))
-    added = [Added(layer_of_packages.layer, f"{len(wanted)} packages of {APP_LOCK}")] if wanted else []
+    added = [Added(layer_of_packages.layer, f"{counted(len(wanted), 'package')} of {APP_LOCK}")] if wanted else []
     added.append(Added(layer_of_app.layer, f"the app {recipe.says}"))
     config = manifest.configuration(base.config, added, labels_of(recipe, base.name, base.digest))
     document = manifest.manifest(base.manifest, config, added, annotations_of(recipe, base.name, base.digest))
@@ -280,7 +281,7 @@ def _layer_of_packages(
                 )
                 gone = packages.removed(wanted, base.holds, files)
                 if root is not None:
-                    progress(f"compiling {len(wanted)} packages in the image")
+                    progress(f"compiling {counted(len(wanted), 'package')} in the image")
                     trying.compile_packages(root, base.holds, files, gone, trying.of_image(base.config))
             progress("writing the layer of packages")
             layer = layers.write(packages.entries(files, base.holds, gone), folder / _BLOB, owner=base.holds.owner)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from flowerbed.counting import counted
 from flowerbed.errors import ClusterRefused, FederationFailed
 from flowerbed.kubernetes.explain import pods
 from flowerbed.kubernetes.explain.model import Reason, Seen
@@ -60,9 +61,9 @@ def wait_for_stale(observer: Observer, watch: Watch, interrupted: Callable[[], i
         late = time.monotonic() > until
         if late or stale != told:
             told = stale
-            counted = "1 SuperNode counts" if stale == 1 else f"{stale} SuperNodes count"
+            count = counted(stale, "SuperNode counts", "SuperNodes count")
             then = "the run begins all the same" if late else "waiting until the SuperLink misses a heartbeat"
-            watch(Event(time.time(), "unit", observer.federation, f"{counted} as online without a ready Pod; {then}"))
+            watch(Event(time.time(), "unit", observer.federation, f"{count} as online without a ready Pod; {then}"))
         if late:
             return
         time.sleep(POLL_SECONDS)
@@ -88,7 +89,7 @@ def wait_until_gone(observer: Observer, watch: Watch) -> None:
             say(other, f"it has this federation's labels, but no workload made it, so it stays; `{way}` ends it")
         if not ending:
             return
-        say(observer.federation, "1 Pod is ending" if len(ending) == 1 else f"{len(ending)} Pods are ending")
+        say(observer.federation, counted(len(ending), "Pod is ending", "Pods are ending"))
         now = Seen(now=datetime.now(UTC))
         for pod in (one for one in ending if metadata(one).get("deletionTimestamp")):
             if reason := pods.explain(pod, now):

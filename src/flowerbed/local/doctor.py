@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from flowerbed import processes
+from flowerbed.counting import counted
 from flowerbed.environments.cache import cache_root
 from flowerbed.environments.python import installed
 from flowerbed.environments.uv import find_uv
@@ -201,7 +202,11 @@ def _check_state(folder: StateFolder) -> list[Check]:
         message = f"the federation is down{': ' + status.reason if status.reason else ''}"
         return [*checks, Check("state", State.WARNING if status.reason else State.OK, message, "flowerbed up")]
     if status.state == "ready":
-        return [Check("state", State.OK, f"ready, Flower {status.flower}, {status.nodes_online} SuperNodes online")]
+        return [
+            Check(
+                "state", State.OK, f"ready, Flower {status.flower}, {counted(status.nodes_online, 'SuperNode')} online"
+            )
+        ]
     crashing = [component.name for component in status.components if component.state in ("crash loop", "backing off")]
     hint = f"flowerbed logs {crashing[0]}" if crashing else "flowerbed status"
     return [Check("state", State.WRONG, f"{status.state}: {status.reason}", hint)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from flowerbed.counting import counted
 from flowerbed.runs.records import RunRecord, Verdict
 from flowerbed.runs.table import chosen_metrics, number
 
@@ -82,7 +83,8 @@ def line(record: RunRecord) -> str:
     """Return a run in one line."""
     words = [state(record)]
     if record.rounds:
-        words.append(f"{len(record.finished_rounds)} of {record.total_rounds or '?'} rounds finished")
+        all_of_them = counted(record.total_rounds, "round") if record.total_rounds else "? rounds"
+        words.append(f"{len(record.finished_rounds)} of {all_of_them} finished")
     if record.going_on:
         words.append(f"round {record.going_on.number} goes on")
     if record.waits_for:

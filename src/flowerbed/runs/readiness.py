@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flowerbed.counting import part_of
+
 
 @dataclass(frozen=True)
 class Readiness:
@@ -46,8 +48,8 @@ class Readiness:
     def counts(self) -> str:
         """How many of how many, in words."""
         return (
-            f"{self.nodes_online} of {self.nodes_expected} SuperNodes online,"
-            f" {self.superexecs_connected} of {self.superexecs_expected} SuperExecs connected"
+            f"{part_of(self.nodes_online, self.nodes_expected, 'SuperNode')} online,"
+            f" {part_of(self.superexecs_connected, self.superexecs_expected, 'SuperExec')} connected"
         )
 
     @property

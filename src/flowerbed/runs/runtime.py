@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from flowerbed.counting import part_of
 from flowerbed.runs.records import RunRecord
 
 ONLINE, OFFLINE = "online", "offline"
@@ -94,7 +95,7 @@ class FederationStatus:
         away = [component.name for component in self.external if component.state == OFFLINE]
         named = ", ".join(away[:_NAMED]) + (f" and {len(away) - _NAMED} more" if len(away) > _NAMED else "")
         missing = f" (offline: {named})" if away else ""
-        return f"; {len(self.external) - len(away)} of {len(self.external)} external SuperNodes online{missing}"
+        return f"; {part_of(len(self.external) - len(away), len(self.external), 'external SuperNode')} online{missing}"
 
 
 _NAMED = 5

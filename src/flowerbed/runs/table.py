@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
+from flowerbed.counting import counted
 from flowerbed.runs.records import Round
 
 SHOWN = 4
@@ -31,7 +32,7 @@ def round_line(one: Round, total: int | None = None, metrics: Sequence[str] | No
         parts.append(f"{results} results")
     failures = _failures(one)
     if failures is not None:
-        parts.append(f"{failures} failure{'' if failures == 1 else 's'}")
+        parts.append(counted(failures, "failure"))
     shown = [name for name in (chosen_metrics([one]) if metrics is None else metrics) if name in one.metrics]
     parts += [f"{name} {number(one.metrics[name], name)}" for name in shown]
     if more := len(one.metrics) - len(shown):

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from flowerbed.counting import counted as _count
 from flowerbed.runs.events import LEGACY
 from flowerbed.runs.progress import Progress
 from flowerbed.runs.records import Exchange, Round, Verdict
@@ -283,10 +284,6 @@ def _while_waiting(seen: Observation) -> str:
 
 def _of_total(one: Round, total: int | None) -> str:
     return f"{one.number} of {total}" if total else str(one.number)
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _numbers(numbers: Sequence[int]) -> str:

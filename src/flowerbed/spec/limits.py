@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowerbed.counting import counted
 from flowerbed.spec.finding import Finding
 from flowerbed.spec.model import Federation
 
@@ -42,9 +43,9 @@ def check_local(federation: Federation, cores: int, memory_bytes: int) -> list[F
     return [
         Finding(
             ("spec", "supernodes", largest, "replicas"),
-            f"{wanted} SuperNode{'s' * (wanted != 1)} take about {_gigabytes(needed)} of memory when idle "
+            f"{counted(wanted, 'SuperNode takes', 'SuperNodes take')} about {_gigabytes(needed)} of memory when idle "
             f"(two programs each, {daemon // 1_000_000} MB a program); "
-            f"this machine has {_gigabytes(memory_bytes)} and {cores} core{'s' * (cores != 1)}",
+            f"this machine has {_gigabytes(memory_bytes)} and {counted(cores, 'core')}",
             f"at most {fitting} fit" if fitting else "not even one fits",
         )
     ]

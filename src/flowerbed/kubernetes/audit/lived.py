@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from flowerbed.counting import counted
 from flowerbed.kubernetes.audit.model import Audited, Check, Severity
 from flowerbed.kubernetes.drift import differences, set_by_others
 from flowerbed.kubernetes.labels import COMPONENT, INSTANCE, RUN
@@ -162,7 +163,8 @@ def _ends(lived: Lived) -> Iterator[Finding]:
             left = max((one.ends - lived.now) // timedelta(days=1), 0)
             yield Finding(
                 ("spec", "security", "tls"),
-                f"the certificate of {one.what}, in {one.where}, ends on {one.ends:%Y-%m-%d}, in {left} days",
+                f"the certificate of {one.what}, in {one.where}, ends on {one.ends:%Y-%m-%d},"
+                f" in {counted(left, 'day')}",
                 _renew(one),
             )
 

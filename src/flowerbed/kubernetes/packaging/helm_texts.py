@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowerbed.counting import counted
 from flowerbed.kubernetes.yaml_text import dump
 from flowerbed.spec.model import Federation, Layout
 
@@ -60,7 +61,7 @@ def notes(federation: Federation) -> str:
         f"app.kubernetes.io/instance={name}" if federation.spec.layout is Layout.COLOCATED else f"app={name}-superlink"
     )
     return f"""\
-The federation {name}, Flower {{{{ .Chart.AppVersion }}}}: a SuperLink and {count} SuperNode{"s" * (count != 1)}.
+The federation {name}, Flower {{{{ .Chart.AppVersion }}}}: a SuperLink and {counted(count, "SuperNode")}.
 
   kubectl get pods --namespace {namespace} --selector {selector}
 
