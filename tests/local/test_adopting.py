@@ -13,7 +13,7 @@ from flowerbed.local.adopting import Adopting
 from flowerbed.local.client import ClientError
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.store import Store
-from flowerbed.runs.records import RunRecord
+from flowerbed.runs.records import Phase, RunRecord
 
 
 class _Client:
@@ -24,6 +24,10 @@ class _Client:
         self.asked: list[int | None] = []
         self.answering = asyncio.Event()
         self.answering.set()
+
+    def take_asked(self) -> list[int | None]:
+        asked, self.asked = self.asked, []
+        return asked
 
     async def ask(self, op: str, *, timeout: float, newest: int | None) -> list[dict[str, Any]]:
         assert op == "runs"
@@ -108,39 +112,67 @@ def test_a_run_that_we_are_submitting_is_never_taken_for_somebody_elses(tmp_path
     asyncio.run(story())
 
 
-def test_few_are_asked_for_but_at_the_start_and_where_all_are_new(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(adopting, "LOOK_SECONDS", 0.0)
-
+def test_as_few_are_asked_for_as_show_that_there_is_nothing_new(tmp_path: Path) -> None:
     async def story() -> None:
         bed = _Bed(tmp_path)
         bed.client.runs = ["1", "2", "3"]
-        await bed.adopting.look_if_due()
-        await bed.adopting.look_if_due()
+        await bed.adopting.look()
+        assert bed.client.take_asked() == [None]  # at the start, of what history has of before
+        await bed.adopting.look()
+        assert bed.client.take_asked() == [1]
+
+        bed.client.runs += ["4", "5"]  # theirs, and then ours
         with bed.adopting.submitting():
-            bed.client.runs.append("4")
-            bed.around.store.adopt_run(RunRecord(0, "4", "a", bed.around.store.runs()[0].phase))
-        await bed.adopting.look_if_due()
-        bed.client.runs += ["5", "6", "7", "8"]
-        await bed.adopting.look_if_due()
-        assert bed.client.asked == [None, 3, 4, 3, None]
-        assert bed.followed == ["1", "2", "3", "5", "6", "7", "8"]
+            bed.client.runs.append("6")
+            bed.around.store.adopt_run(RunRecord(0, "6", "a", Phase.PENDING))
+        await bed.adopting.look()
+        assert bed.client.take_asked() == [2, 20]
+        bed.client.runs += [str(number) for number in range(7, 37)]
+        await bed.adopting.look()
+        assert bed.client.take_asked() == [1, 20, None]
+        await bed.adopting.look()
+        assert bed.client.take_asked() == [1]
+        assert bed.followed == [run for run in bed.client.runs if run != "6"]
 
     asyncio.run(story())
 
 
-def test_a_superlink_that_does_not_answer_is_asked_again_later(tmp_path: Path) -> None:
-    async def refuse(*_: object, **__: object) -> None:
-        raise ClientError("unavailable", "away")
+def test_what_comes_while_the_superlink_answers_is_found_at_the_next_look(tmp_path: Path) -> None:
+    async def story() -> None:
+        bed = _Bed(tmp_path)
+        bed.client.runs = ["1"]
+        await bed.adopting.look()
+        bed.client.answering.clear()
+        looking = asyncio.create_task(bed.adopting.look())
+        await asyncio.sleep(0)
+        bed.client.runs += ["2", "3"]  # theirs, and then ours
+        with bed.adopting.submitting():
+            bed.around.store.adopt_run(RunRecord(0, "3", "a", Phase.PENDING))
+        bed.client.answering.set()
+        await looking
+        assert bed.followed == ["1"]
+        await bed.adopting.look()
+        assert bed.followed == ["1", "2"]
+
+    asyncio.run(story())
+
+
+def test_a_superlink_that_does_not_answer_is_asked_again_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adopting, "RETRY_SECONDS", 0.0)
 
     async def story() -> None:
         bed = _Bed(tmp_path)
         bed.client.runs, answer = ["1"], bed.client.ask
-        bed.client.ask = refuse
-        await bed.adopting.look_if_due()
-        bed.client.ask = answer
-        await bed.adopting.look_if_due()
+
+        async def away(*_: object, **__: object) -> None:
+            bed.client.ask = answer
+            raise ClientError("unavailable", "away")
+
+        bed.client.ask = away
+        looking = asyncio.create_task(bed.adopting.keep_looking())
+        while not bed.followed:
+            await asyncio.sleep(0)
+        looking.cancel()
         assert bed.followed == ["1"]
 
     asyncio.run(story())

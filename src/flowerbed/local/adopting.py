@@ -1,16 +1,18 @@
 """Taking runs into history that somebody else submitted to our SuperLink, such as `flwr run`; then they are like ours.
 
-The SuperLink is asked for its newest runs beside the look at its SuperNodes. Newer releases write to their database for
-each finished run that they list, so as few are asked for as can hold something new: a few more than our own submissions
-since the last look. At the start of a supervisor, and where all that were listed are new, it is asked for all.
+The SuperLink is asked for its newest runs every now and then. Newer releases write to their database for each finished
+run that they list, so the question is only for as many as show that there is nothing new: our own since the last look,
+and one that was known then. Where that one does not come, and at the start of a supervisor, it is asked for more.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from flowerbed.local.client import ClientError
 from flowerbed.local.unit import log_sizes
@@ -21,12 +23,21 @@ if TYPE_CHECKING:
     from flowerbed.local.follow import Follower, Surroundings
 
 LOOK_SECONDS = 10.0
-"""How often is looked at most, unless a verb asks."""
-NEWEST = 3
-"""How many runs are asked for at least."""
-NEWEST_ASKED = 20
-"""And how many when a verb asks."""
-PATIENCE_SECONDS = 5.0
+"""How often is looked, unless a verb asks."""
+RETRY_SECONDS = 1.0
+"""And while the SuperLink does not answer."""
+MORE = 20
+"""How many runs are asked for before all are."""
+PATIENCE_SECONDS, PATIENCE_FOR_ALL_SECONDS = 5.0, 60.0
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What was so before the SuperLink was asked: ids of history, our submissions, and how long the logs were."""
+
+    known: set[str]
+    submitted: int
+    marks: dict[str, int]
 
 
 class Adopting:
@@ -46,9 +57,10 @@ class Adopting:
         self._around = around
         self._follow = follow
         self._began = time.time()
-        self._looked: float | None = None
         self._submitting = 0  # of our own, whose ids are not known yet
-        self._submitted = 0  # of our own, since the last look
+        self._submitted = 0  # of our own, ever
+        self._counted = 0  # of these, when was last looked
+        self._known: set[str] | None = None  # at the last look
         self._marks: dict[str, int] = {}
 
     @contextmanager
@@ -61,33 +73,43 @@ class Adopting:
         finally:
             self._submitting -= 1
 
-    async def look_if_due(self) -> None:
-        """Look, if that was not done just now."""
-        if self._looked is None or time.monotonic() - self._looked >= LOOK_SECONDS:
-            await self.look(None if self._looked is None else NEWEST + self._submitted)
+    async def keep_looking(self) -> None:
+        """Look again and again."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS if await self.look() else RETRY_SECONDS)
 
-    async def look(self, newest: int | None = NEWEST_ASKED) -> None:
-        """Take the runs into history that it does not know, of the newest or of all."""
-        if self._submitting or not self._around.folder.superlink_answered.exists():
-            return
-        marks = log_sizes(self._around.folder, [component.name for component in self._around.plan.components()])
-        try:
-            listed = await self._around.client.ask("runs", timeout=PATIENCE_SECONDS, newest=newest)
-        except ClientError:
-            return
+    async def look(self) -> bool:
+        """Take the runs into history that it does not know; return whether the SuperLink could be asked."""
+        newest = None if self._known is None else 1 + self._submitted - self._counted
+        while not self._submitting and self._around.folder.superlink_answered.exists():
+            before = _Before(self._around.store.flower_ids(), self._submitted, self._log_sizes())
+            patience = PATIENCE_FOR_ALL_SECONDS if newest is None else PATIENCE_SECONDS
+            try:
+                listed = await self._around.client.ask("runs", timeout=patience, newest=newest)
+            except ClientError:
+                return False
+            if newest is None or len(listed) < newest or any(run["run"] in (self._known or ()) for run in listed):
+                return self._take(listed, before)
+            newest = MORE if newest < MORE else None
+        return False
+
+    def _take(self, listed: Sequence[Mapping[str, Any]], before: _Before) -> bool:
+        """Take what is new of the listed runs, unless one of them may be of our own; return whether that was done."""
         if self._submitting:
-            return
-        records = unknown(listed, self._around.store.flower_ids())
-        if newest is not None and records and len(records) == len(listed):
-            await self.look(None)
-            return
+            return False
         states = {found["run"]: found for found in listed}
-        for record in records:
+        for record in unknown(listed, self._around.store.flower_ids()):
             adopted = self._around.store.adopt_run(record)
             if adopted is not None:
                 # What a ClientApp printed since the last look may be of this run.
-                self._adopt(adopted, self._marks or marks, lost=was_running(states[record.flower_id], self._began))
-        self._looked, self._submitted, self._marks = time.monotonic(), 0, marks
+                lost = was_running(states[record.flower_id], self._began)
+                self._adopt(adopted, self._marks or before.marks, lost=lost)
+        self._known = before.known.union(states)
+        self._counted, self._marks = before.submitted, before.marks
+        return True
+
+    def _log_sizes(self) -> dict[str, int]:
+        return log_sizes(self._around.folder, [component.name for component in self._around.plan.components()])
 
     def _adopt(self, record: RunRecord, marks: dict[str, int], *, lost: bool) -> None:
         follower = self._follow(record, marks, None)

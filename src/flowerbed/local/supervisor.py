@@ -107,7 +107,7 @@ class Supervisor:
             background = [
                 asyncio.create_task(_keep_at(work))
                 for work in (
-                    *(self._observe, self._serve_requests, self._watch_work),
+                    *(self._observe, self._serve_requests, self._watch_work, self.followers.adopting.keep_looking),
                     *(self._keep_client, self._trim_logs, self._watch_folder),
                 )
             ]
@@ -291,7 +291,6 @@ class Supervisor:
     async def _observe(self) -> None:
         while True:
             ready = await self._observer.look(self.plan, self.runners, self.client)
-            await self.followers.adopting.look_if_due()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._look_again.wait(), SLOW_SECONDS if ready else FAST_SECONDS)
             self._look_again.clear()
