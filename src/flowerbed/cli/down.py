@@ -37,8 +37,10 @@ def down(
         return
     runtime = runtime_at(file)
     there_is_one = is_federation(file, runtime)
-    with out.working("taking the federation down"):
-        was_up = runtime.down(watch=out.event)  # also in the middle of somebody's `up`, which then ends
+    was_up = False
+    if there_is_one:
+        with out.working("taking the federation down"):
+            was_up = runtime.down(watch=out.event)  # also in the middle of somebody's `up`, which then ends
     if volumes and runtime.folder.root.exists():
         with only_one_verb(runtime.folder, waiting=out.step):
             runtime.remove()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from flowerbed import processes
 from flowerbed.errors import NotRunning, StateError, UsageError
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.runtime import LocalRuntime
@@ -54,7 +55,7 @@ def federation_at(place: Path) -> LocalRuntime:
 
 
 def is_federation(place: Path, runtime: LocalRuntime) -> bool:
-    """Tell whether a place has a federation file, an app, or the state of a federation, or had it when that began."""
+    """Tell whether a place has a federation file, an app, the state of a federation, or processes of one."""
     names = (FEDERATION_FILE, "pyproject.toml")
     written = place.is_file() or runtime.folder.root.exists() or any((place / name).exists() for name in names)
-    return written or runtime.stray() is not None
+    return written or bool(processes.marked(runtime.folder.root))
