@@ -38,7 +38,7 @@ def down(
     runtime = runtime_at(file)
     there_is_one = is_federation(file, runtime)
     was_up = False
-    if there_is_one:
+    if runtime.is_there():
         with out.working("taking the federation down"):
             was_up = runtime.down(watch=out.event)  # also in the middle of somebody's `up`, which then ends
     if volumes and runtime.folder.root.exists():

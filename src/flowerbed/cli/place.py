@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from flowerbed import processes
 from flowerbed.errors import NotRunning, StateError, UsageError
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.runtime import LocalRuntime
@@ -57,5 +56,4 @@ def federation_at(place: Path) -> LocalRuntime:
 def is_federation(place: Path, runtime: LocalRuntime) -> bool:
     """Tell whether a place has a federation file, an app, the state of a federation, or processes of one."""
     names = (FEDERATION_FILE, "pyproject.toml")
-    written = place.is_file() or runtime.folder.root.exists() or any((place / name).exists() for name in names)
-    return written or bool(processes.marked(runtime.folder.root))
+    return place.is_file() or any((place / name).exists() for name in names) or runtime.is_there()

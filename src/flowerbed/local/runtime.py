@@ -95,6 +95,10 @@ class LocalRuntime:
             return False
         return False
 
+    def is_there(self) -> bool:
+        """Tell whether there is anything of it, up or not: its folder, or processes with its mark."""
+        return self.folder.root.exists() or bool(processes.marked(self.folder.root))
+
     def stray(self) -> int | None:
         """Return the supervisor that has this folder's mark, with or without its lock (Linux only)."""
         marked = ((pid, processes.command_line(pid)) for pid in processes.marked(self.folder.root))
