@@ -54,7 +54,7 @@ class Said:
 
     def kinds(self) -> list[str]:
         """Return the kinds of lines in their order, but for those that come when something happens."""
-        return [name for name, _ in groupby(map(kind, self.lines)) if name not in ("event", "round")]
+        return [name for name, _ in groupby(map(kind, self.lines)) if name not in ("event", "progress", "round")]
 
 
 def kind(line: dict[str, Any]) -> str:

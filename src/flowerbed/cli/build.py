@@ -136,7 +136,7 @@ def _build(
     """Build an image without an engine; return its digest if it was pushed."""
     with store.in_use(), closing(Registries()) as registries, out.working("building"), ExitStack() as trials:
         found = bases.find(registries, start, platforms, out.step)
-        built = [building.build(registries, recipe, one, trials, progress=out.step) for one in found]
+        built = [building.build(registries, recipe, one, trials, progress=out.progress) for one in found]
         for one in built:
             if one.untried:
                 out.say(f"The image for {one.base.platform} was not tried: {one.untried}.")
@@ -216,9 +216,9 @@ def _check_ways(
 
 def _recipe(out: Output, source: Source, row: Row, *, locked: bool, upgrade: bool) -> Recipe:
     python = choose_interpreter(source, row)
-    asked = read_asked(source.app, release=str(row.release), python=python, progress=out.step)
+    asked = read_asked(source.app, release=str(row.release), python=python, progress=out.progress)
     lock, written = building.bring_lock_up_to_date(
-        source.app, asked, sorted(row.pythons), locked=locked, upgrade=upgrade, progress=out.step
+        source.app, asked, sorted(row.pythons), locked=locked, upgrade=upgrade, progress=out.progress
     )
     if written:
         out.say(f"{source.app / APP_LOCK} is written. Commit it with the app.")

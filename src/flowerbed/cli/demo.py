@@ -41,7 +41,7 @@ def demo(*, flower: FlowerVersion = None, into: Path | None = None, json: Json =
             templates.write("sklearn", folder, NAME, None)
         out.say(f"The demo's app is in {folder}: the one that `flowerbed new` writes.")
         with out.working("preparing"):
-            prepared = prepare(find(folder), flower=flower, progress=out.step)
+            prepared = prepare(find(folder), flower=flower, progress=out.progress)
         return run_prepared(out, prepared, LocalRuntime(prepared.folder))
 
 

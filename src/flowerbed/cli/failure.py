@@ -6,7 +6,10 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from cyclopts import App, CycloptsError, UnusedCliTokensError
 
@@ -16,16 +19,36 @@ from flowerbed.flower.inside.inside_text import plain
 
 USAGE = UsageError.exit_code
 INTERRUPTED = 128 + signal.SIGINT
+_ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 
 def call(door: App, tokens: list[str]) -> int:
     """Run a command; turn whatever it raises into a message and an exit status."""
     _open_streams()
     try:
-        return _call(door, tokens)
+        with _ending_cleanly():
+            return _call(door, tokens)
     except BrokenPipeError:  # the reader of a pipe went away: `flowerbed logs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+@contextmanager
+def _ending_cleanly() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP end a command as Ctrl-C does: what it was building is cleared away first."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        for each in _ENDINGS:
+            signal.signal(each, signal.SIG_IGN)  # once is enough
+        sys.exit(128 + number)
+
+    heeded = [number for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
+    before = {number: signal.signal(number, end) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _open_streams() -> None:

@@ -18,6 +18,8 @@ def until_interrupted() -> Iterator[Callable[[], int]]:
         count += 1
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup; else a terminal that is gone ends us at once
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
         yield lambda: count
     finally:

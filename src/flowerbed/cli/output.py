@@ -17,6 +17,9 @@ from flowerbed.cli import tables
 from flowerbed.flower.inside.inside_text import plain
 from flowerbed.runs.runtime import Event
 
+PROGRESS_SECONDS = 5.0
+"""Programs are told of progress that often; a command that is done sooner tells them none."""
+
 
 class Output:
     """Where a command writes.
@@ -32,6 +35,7 @@ class Output:
         self._began = time.monotonic()
         self._status: Any = None
         self._step = ""
+        self._told = self._began
 
     @property
     def live(self) -> bool:
@@ -59,6 +63,14 @@ class Output:
         elif text != self._step:  # waiting says so again and again
             self._step = text
             print(f"[{time.monotonic() - self._began:6.1f} s] {plain(text)}", flush=True)
+
+    def progress(self, text: str) -> None:
+        """Tell how far a preparation is: a step, and for programs a line from time to time, where it takes long."""
+        self.step(text)
+        now = time.monotonic()
+        if self.as_json and now - self._told >= PROGRESS_SECONDS:
+            self._told = now
+            self.data("progress", {"message": text})
 
     def event(self, event: Event) -> None:
         """Tell of an event."""

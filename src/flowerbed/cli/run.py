@@ -92,7 +92,7 @@ def run(
         raise UsageError("--baked needs --on kubernetes", hint="On this machine the folder is what runs.")
     source = find(file if file is not None else app or Path(), app=app if file is not None else None)
     with out.working("preparing"):
-        prepared = prepare(source, flower=flower, progress=out.step, config=run_config or [], timeout=timeout)
+        prepared = prepare(source, flower=flower, progress=out.progress, config=run_config or [], timeout=timeout)
     runtime = LocalRuntime(prepared.folder)
     if not follow and not runtime.is_up():
         raise UsageError("--no-follow needs a federation that stays up", hint="Start one first: flowerbed up --detach")

@@ -54,7 +54,7 @@ def up(
         raise UsageError("--dry-run and --force-conflicts need --on kubernetes", where="up")
     source = find(file)
     with out.working("preparing"):
-        prepared = prepare(source, flower=flower, progress=out.step)
+        prepared = prepare(source, flower=flower, progress=out.progress)
     runtime = LocalRuntime(prepared.folder)
     with until_interrupted() as interrupted:  # from the start: a Ctrl-C right at the end of the start counts too
         with only_one_verb(prepared.folder, waiting=out.step), out.working("starting"):

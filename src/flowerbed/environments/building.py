@@ -112,8 +112,10 @@ def build(wanted: EnvironmentRequest, folder: Path, progress: Progress) -> None:
     packages = _installed(python, folder)
     _check_release(wanted, dict(packages).get("flwr"), "what was installed is")
 
-    progress("compiling, so that each of Flower's programs starts quickly")
-    run([str(python), *_PLAIN, "-c", _COMPILE, "lib", str(os.cpu_count() or 1), "0"], cwd=folder)
+    compiling = "compiling, so that each of Flower's programs starts quickly"
+    progress(compiling)
+    command = [str(python), *_PLAIN, "-c", _COMPILE, "lib", str(os.cpu_count() or 1), "0"]
+    run(command, cwd=folder, progress=progress, doing=compiling)
 
     shutil.rmtree(project)  # it names the index and the user's folders
     _write_launchers(wanted, folder)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flowerbed.environments.cache import Progress, silent
-from flowerbed.environments.uv_errors import yanked
+from flowerbed.environments.uv_progress import Ongoing
 from flowerbed.errors import EnvironmentFailed
 from flowerbed.processes import die_with_parent
 
@@ -47,7 +47,6 @@ _NOT_FOR_UV = (
     "UV_WORKING_DIR",
     "UV_OVERRIDE",
 )
-_UNINTERESTING = (" + ", " - ", " ~ ", "warning:", "Using ", "Creating ", "Activate ", "Audited ")
 
 
 def find_uv(environ: Mapping[str, str] = os.environ) -> Path:
@@ -99,6 +98,7 @@ def run(
     cwd: Path,
     progress: Progress = silent,
     env: Mapping[str, str] | None = None,
+    doing: str = "",
 ) -> tuple[int, str, list[str]]:
     """Run a program to its end, passing on what it says about its progress.
 
@@ -114,6 +114,8 @@ def run(
         Is told each line that says something, and a sign of life when there is none.
     env : mapping or None
         Its environment; that for uv if None.
+    doing : str
+        What to say from time to time of a program that says nothing itself.
 
     Returns
     -------
@@ -135,7 +137,7 @@ def run(
         preexec_fn=lambda: die_with_parent(signal.SIGKILL, parent),
     )
     try:
-        output, lines = _read(child, progress)
+        output, lines = _read(child, progress, Ongoing(doing))
         return child.wait(), output, lines
     finally:
         if child.poll() is None:
@@ -155,19 +157,19 @@ def uv(*arguments: str, cwd: Path, progress: Progress = silent) -> tuple[int, st
     return run([str(find_uv()), *arguments], cwd=cwd, progress=progress)
 
 
-def _read(child: subprocess.Popen[bytes], progress: Progress) -> tuple[str, list[str]]:
+def _read(child: subprocess.Popen[bytes], progress: Progress, ongoing: Ongoing) -> tuple[str, list[str]]:
     assert child.stdout is not None  # noqa: S101 - asked for above; for the type checker
     assert child.stderr is not None  # noqa: S101
     output, rest = bytearray(), b""
     lines: list[str] = []
-    said, since = "", time.monotonic()
+    since = time.monotonic()
     with selectors.DefaultSelector() as selector:
         selector.register(child.stdout, selectors.EVENT_READ)
         selector.register(child.stderr, selectors.EVENT_READ)
         while selector.get_map():
             ready = selector.select(QUIET_SECONDS)
-            if not ready and said:
-                progress(f"{said} … {time.monotonic() - since:.0f} s")
+            if not ready and ongoing.now:
+                progress(f"{ongoing.now} … {time.monotonic() - since:.0f} s")
             for key, _ in ready:
                 block = os.read(key.fd, 65536)
                 if not block:
@@ -179,8 +181,8 @@ def _read(child: subprocess.Popen[bytes], progress: Progress) -> tuple[str, list
                     for raw in whole:
                         line = raw.decode(errors="replace").rstrip()
                         lines.append(line)
-                        if yanked([line]) or (line.strip() and not line.startswith((*_UNINTERESTING, "error:", "  "))):
-                            said, since = line.strip(), time.monotonic()
+                        if said := ongoing.hear(line):
+                            since = time.monotonic()
                             progress(said)
     if rest:
         lines.append(rest.decode(errors="replace").rstrip())
