@@ -102,6 +102,8 @@ class Observer:
             self._ever_ready = True
             self._store.set_facts(ready_at=time.time())
             self._report("ready", plan.federation, seen.counts)
+        elif self._was_ready and not seen.ready:
+            self._report("degraded", plan.federation, f"is not ready any more: {seen.reason}")
         self._was_ready = seen.ready
         self.write_components(runners)
         if seen != self._written:
