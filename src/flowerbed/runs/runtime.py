@@ -115,8 +115,8 @@ class Event:
     at : float
         Unix time in seconds.
     kind : str
-        ``supervisor``, ``unit``, ``crash-loop``, ``ready``, ``degraded``, ``run``, ``waiting``, ``wedge``; on Kubernetes
-        also ``apply``.
+        ``supervisor``, ``unit``, ``crash-loop``, ``ready``, ``degraded``, ``run``, ``waiting``, ``wedge``; on
+        Kubernetes also ``apply``.
     subject : str
         The component, unit or run that it is about.
     message : str
