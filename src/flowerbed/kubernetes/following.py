@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from flowerbed.errors import ControlError, FlowerbedError
 from flowerbed.kubernetes.control import ControlLink
 from flowerbed.kubernetes.run_records import Kept
+from flowerbed.runs.absence import Absence
 from flowerbed.runs.records import Phase, RunRecord, Verdict
 from flowerbed.runs.run_log import RunLog
 from flowerbed.runs.tracebacks import last_traceback
@@ -110,6 +111,7 @@ class Follower:
         self._log_ended = threading.Event()
         self._ended = threading.Event()
         self._stop_asked = False
+        self._absence = Absence()
         self._timed_out = False
         self._leaving = False
         self._glancing = glancing
@@ -244,7 +246,9 @@ class Follower:
         except ControlError as error:
             if error.where == "not-found":
                 return {"status": "finished", "sub": "", "details": "the SuperLink no longer knows the run"}
+            self._absence.asked(time.monotonic(), answered=False)
             return None
+        self._absence.asked(time.monotonic(), answered=True)
         return dict(found[0]) if found else None
 
     def _lost(self) -> str:
@@ -307,6 +311,7 @@ class Follower:
             expected_nodes=self._around.nodes_expected(),
             serverapp_traceback=traceback,
             done_meanwhile=aside.done_meanwhile,
+            superlink_away=self._absence.longest,
         )
         judgement = self._judge(seen)
         self._note(

@@ -22,6 +22,7 @@ from flowerbed.local.layout import StateFolder
 from flowerbed.local.plan import Plan
 from flowerbed.local.store import Store
 from flowerbed.local.unit import log_sizes
+from flowerbed.runs.absence import Absence
 from flowerbed.runs.records import LOST_WITH_SUPERVISOR, Phase, RunRecord, Verdict
 from flowerbed.runs.run_log import RunLog
 from flowerbed.runs.tracebacks import last_traceback
@@ -100,6 +101,7 @@ class Follower:
         self._ended_at: float | None = None
         self._moved = time.monotonic()  # when the run was last heard to do something
         self._done_meanwhile: list[str] = []
+        self._absence = Absence()
         self._folder = around.folder.run(record.number)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._log = (self._folder / "serverapp.log").open("a", encoding="utf-8")
@@ -206,8 +208,10 @@ class Follower:
     async def _ask_state(self) -> dict[str, Any] | None:
         try:
             found = await self._around.client.ask("runs", run=self.record.flower_id, timeout=10)
-        except ClientError:
+        except ClientError as error:
+            self._absence.asked(time.monotonic(), answered=error.code != "unavailable")
             return None
+        self._absence.asked(time.monotonic(), answered=True)
         return found[0] if found else None
 
     async def stop(self) -> bool:
@@ -262,6 +266,7 @@ class Follower:
                 timeout=self._timeout,
                 waited_for=waited_for,
                 done_meanwhile=tuple(self._done_meanwhile),
+                superlink_away=self._absence.longest,
                 expected_nodes=self._around.plan.count(Role.SUPERNODE),
                 serverapp_traceback=last_traceback(serverapp_log) or self._traceback_of(Role.SERVERAPP_SUPEREXEC) or "",
                 clientapp_traceback=self._traceback_of(Role.CLIENTAPP_SUPEREXEC),

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from flowerbed.counting import counted as _count
+from flowerbed.runs import absence
 from flowerbed.runs.events import LEGACY
 from flowerbed.runs.progress import Progress
 from flowerbed.runs.records import Exchange, Round, Verdict
@@ -84,6 +85,8 @@ class Observation:
         What it waited for when it was last seen, in words that go on from "waited for"; empty if for nothing.
     done_meanwhile : tuple of str
         What Flowerbed did to the federation while the run went on (``restarted superlink (another superlink.crt)``).
+    superlink_away : float
+        For how long, in seconds, the SuperLink did not answer at the most.
     """
 
     outcome: str
@@ -99,6 +102,7 @@ class Observation:
     timeout: float | None = None
     waited_for: str = ""
     done_meanwhile: tuple[str, ...] = ()
+    superlink_away: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -113,10 +117,11 @@ class Judgement:
 def judge(seen: Observation) -> Judgement:
     """Judge a run that is over."""
     found = _judge(seen)
-    if found.verdict in (Verdict.SUCCEEDED, Verdict.STOPPED) or not seen.done_meanwhile:
+    if found.verdict in (Verdict.SUCCEEDED, Verdict.STOPPED):
         return found
     done = " and ".join(dict.fromkeys(seen.done_meanwhile))
-    return replace(found, reason=f"{found.reason} Meanwhile Flowerbed {done}.")
+    by_us = f" Meanwhile Flowerbed {done}." if done else ""
+    return replace(found, reason=f"{found.reason}{by_us}{absence.said(seen.superlink_away)}")
 
 
 def _judge(seen: Observation) -> Judgement:
