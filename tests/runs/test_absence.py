@@ -23,8 +23,10 @@ def test_the_longest_absence_counts_from_the_last_answer() -> None:
         (15.0, " The SuperLink was away for about 15 s meanwhile."),
         (
             65.0,
-            " The SuperLink was away for about 65 s meanwhile;"
-            " it gives up a run whose ServerApp it has not heard for 60 s.",
+            (
+                " The SuperLink was away for about 65 s meanwhile;"
+                " it gives up a run whose ServerApp it has not heard for 60 s."
+            ),
         ),
     ],
 )
