@@ -133,6 +133,10 @@ class Bed:
         path = self.folder / ".flowerbed" / "logs" / f"{component}.log"
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
+    def scratch(self) -> list[Path]:
+        """Return the folders in which ClientApps work or have worked."""
+        return sorted((self.folder / ".flowerbed" / "scratch").glob("*/*"))
+
     def wait(self, condition: Callable[[], object], what: str) -> None:
         """Wait until a condition holds."""
         deadline = time.monotonic() + PATIENCE_SECONDS

@@ -60,7 +60,9 @@ def test_killing_the_supervisor_leaves_nothing_and_the_next_up_recovers(
         "the supervisor was killed, and run 1 was lost with it; `flowerbed up` starts it again"
     )
 
+    assert app.scratch() != []
     assert app("up", "--detach").last("status")["state"] == "ready"
+    assert app.scratch() == []
     again = app("run", "--run-config", "seconds=0.0 num-server-rounds=1")
     # Not degraded: SuperNodes that were killed with the supervisor are not asked any more.
     assert (again.status, again.last("run")["verdict"]) == (0, "succeeded")

@@ -13,19 +13,11 @@ import pytest
 from environments import EVERYDAY
 from federation.beds import Bed
 from flowerbed import processes
-from flowerbed.flower.releases import Row
 from shown_secrets import shown
 
 Make = Callable[[str], Bed]
 PLAIN = "  security: {tls: {mode: Disabled}, nodeAuth: false}"
 PRIVATE = ("ca.key", "superlink.key", "loopback.key", "superexec.secret", "nodes/site-0", "nodes/site-1")
-
-
-def test_a_run_succeeds_without_tls_and_keys(row: Row, bed: Make, federation_file: Callable[..., str]) -> None:
-    app = bed("slow")
-    federation_file(app, flower=str(row.minor), more=PLAIN)
-    said = app("run", "--run-config", "seconds=0.0 num-server-rounds=1")
-    assert (said.status, said.last("run")["verdict"]) == (0, "succeeded"), said.last("run")
 
 
 @pytest.mark.parametrize("flower", EVERYDAY)

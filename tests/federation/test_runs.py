@@ -31,6 +31,7 @@ def test_the_app_that_flower_itself_writes_runs_unchanged(tmp_path: Path) -> Non
 
     assert (said.status, said.last("run")["verdict"]) == (0, "succeeded")
     assert len(said.last("run")["rounds"]) == 3
+    assert [file["name"] for file in app("results").last("results")["files"]] == ["final_model.npz"]
     assert tree_of(app.folder) == before
     assert app.processes() == []
 
@@ -91,6 +92,9 @@ def test_one_federation_serves_run_after_run(bed: Make, federation_file: Callabl
     assert (quick.status, quick.last("run")["verdict"]) == (0, "succeeded")
     (saved,) = app("results", "1").last("results")["files"]
     assert json.loads(Path(saved["path"]).read_text()) == [1.0]
+    assert app("results", "1", "*.json", "--into", "mine").last("results")["folder"] == "mine"
+    assert [path.read_bytes() for path in (app.folder / "mine").iterdir()] == [Path(saved["path"]).read_bytes()]
+    assert app("results", "1", "model.npz").status == 2
 
     wrong = app("run", "--run-config", "second=1.0")
     assert wrong.status == 2
@@ -112,6 +116,8 @@ def test_one_federation_serves_run_after_run(bed: Make, federation_file: Callabl
 
     overdue = app("run", "--run-config", "seconds=60.0", "--timeout", "8s")
     assert (overdue.status, overdue.last("run")["verdict"]) == (4, "timed out")
+
+    app.wait(lambda: app.scratch() == [], "the end of the ClientApps' folders")
 
     app("down")
     assert [line["verdict"] for line in app("runs").lines] == ["succeeded", "stopped", "timed out"]

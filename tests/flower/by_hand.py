@@ -27,6 +27,7 @@ from flowerbed.flower.values import (
     ListenHost,
     ListenPort,
     ResultsFolder,
+    ScratchFolder,
     Trusted,
     TrustFile,
     Value,
@@ -157,9 +158,12 @@ class Federation:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._launchers = folder / "launchers"
         self._launchers.mkdir(parents=True)
-        script = self._launchers / "flwr-serverapp"
-        script.write_text(f'#!/bin/sh\nexec {self.python} {launchers()["flwr-serverapp"]} "$@"\n')
-        script.chmod(0o755)
+        for name in ("flwr-serverapp", "flwr-clientapp"):
+            source = self.folder / f"{name}.py"  # it goes by its name
+            source.symlink_to(launchers()[name])
+            script = self._launchers / name
+            script.write_text(f'#!/bin/sh\nexec {self.python} {source} "$@"\n')
+            script.chmod(0o755)
 
     @property
     def control(self) -> str:
@@ -253,6 +257,8 @@ class Federation:
                 return str(self.folder / name)
             case ResultsFolder():
                 return str(self.results)
+            case ScratchFolder(node):
+                return str(self.folder / "scratch" / node)
             case TrustFile(what):
                 return str(self.trusted[what])
             case _:

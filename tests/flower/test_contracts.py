@@ -21,6 +21,7 @@ from flowerbed.flower.values import (
     ListenHost,
     ListenPort,
     ResultsFolder,
+    ScratchFolder,
     Trusted,
     TrustFile,
     Value,
@@ -301,5 +302,7 @@ def text(value: Value) -> str:
             return "home/"
         case ResultsFolder():
             return "results/"
+        case ScratchFolder(node):
+            return f"scratch/{node}"
         case TrustFile(what):
             return TRUST[what]

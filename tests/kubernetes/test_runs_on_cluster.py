@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from cluster import Cluster, KubectlFailed
 from cluster.fixtures import new_namespace
 from federation.beds import APPS
-from kubernetes.beds import ClusterBed
+from kubernetes.beds import SITES, ClusterBed
 
 pytestmark = [pytest.mark.flower, pytest.mark.timeout(900)]
 
@@ -42,6 +43,34 @@ def bed(kept: ClusterBed) -> Iterator[ClusterBed]:
     kept.end_commands()
     for run in [line for line in kept("runs").lines if line["phase"] != "finished"]:
         kept("stop", str(run["number"]))
+
+
+def test_what_apps_save_is_where_they_work_and_some_of_it_is_fetched(bed: ClusterBed) -> None:
+    """The root of every Pod is read-only."""
+    run = bed("run", "--run-config", "seconds=0.1 num-server-rounds=1").last("run")
+    assert run["verdict"] == "succeeded", run
+    number, folder = str(run["number"]), f"/results/{run['flower_id']}"
+    (server,) = [pod for pod in bed.pods() if pod.startswith("test-serverapp-")]
+    make = f"cd {folder} && mkdir plots && echo 1 > plots/loss.txt && mkfifo pipe && ln -s /etc/passwd out"
+    bed.kubectl("exec", server, "--", "sh", "-c", make)
+
+    listed = bed("results", number, "--list").last("results")
+    assert [file["name"] for file in listed["files"]] == ["counted.json", "plots/loss.txt"]
+    assert [one["name"] for one in listed["left_out"]] == ["out", "pipe"]
+    assert not (bed.folder / ".flowerbed").exists()
+
+    some = bed("results", number, "plots/*", "--into", "mine").last("results")
+    assert [file["name"] for file in some["files"]] == ["plots/loss.txt"]
+    assert [path.read_text() for path in (bed.folder / "mine").rglob("*.txt")] == ["1\n"]
+    every = bed("results", number).last("results")
+    fetched = {file["name"]: Path(bed.folder, file["path"]).stat().st_size for file in every["files"]}
+    assert fetched == {file["name"]: file["bytes"] for file in listed["files"]}
+
+    worked = "ls /tmp/flowerbed-clientapps"
+    bed.cluster.wait(
+        lambda: not any(bed.kubectl("exec", pod, "--", "sh", "-c", worked).split() for pod in SITES),
+        "the end of the ClientApps' folders",
+    )
 
 
 def test_a_run_outlives_a_restart_of_the_kubelet(bed: ClusterBed) -> None:

@@ -50,7 +50,11 @@ PROGRAMS = {
     *("first_request.py", "inside_finishing.py", "inside_health.py", "inside_proc.py"),
     *("inside_programs.py", "inside_ready.py", "inside_text.py"),
     *("node_keys.py", "unit.py", "unit_options.py", "wedge.py", "bin/flower-superexec", "bin/flower-supernode"),
+    "bin/flwr-clientapp",
 }
+
+STARTED = ("/start", "/programs/bin/flwr-clientapp")
+"""What somebody starts by its path or by its name."""
 
 
 def federation(text: str = FILE) -> Federation:
@@ -82,7 +86,7 @@ def test_everything_in_it_is_listed(state: StateFolder) -> None:
         *(f"programs/{name}" for name in PROGRAMS),
         *("kustomization.yaml", "kubernetes/deployment.yaml", "kubernetes/networkpolicy.yaml"),
     }
-    assert {name for name, file in found.items() if file.executable} == {"start"}
+    assert {name for name, file in found.items() if file.executable} == {"start", "programs/bin/flwr-clientapp"}
     assert found["requirements.txt"].content == b"flwr==1.42.0\nnumpy>=2\n"
     without = made(wanted(state, text=FILE.replace('image: "ghcr.io/example/app:1.0", ', "")))
     assert set(found) - set(without) == {name for name in found if name.startswith("ku")}
@@ -146,10 +150,11 @@ def test_the_tar_is_for_its_owner_only(state: StateFolder, tmp_path: Path) -> No
         entries = tar.getmembers()
         tar.extractall(tmp_path, filter="data")
     assert {entry.name.partition("/")[0] for entry in entries} == {"study-hospital-1"}
-    modes = {(entry.isdir(), entry.mode) for entry in entries if not entry.name.endswith("/start")}
+    modes = {(entry.isdir(), entry.mode) for entry in entries if not entry.name.endswith(STARTED)}
     assert modes == {(True, 0o700), (False, 0o600)}
     assert {(entry.uid, entry.gid, entry.uname, entry.mtime) for entry in entries} == {(0, 0, "", NOW.timestamp())}
-    assert stat.S_IMODE((tmp_path / asked.name / "start").stat().st_mode) == 0o700
+    for started in STARTED:
+        assert stat.S_IMODE((tmp_path / asked.name / started[1:]).stat().st_mode) == 0o700
     content = tarfile.open(fileobj=io.BytesIO(path.read_bytes())).extractfile(f"{asked.name}/keys/node")  # noqa: SIM115
     assert content is not None
     assert content.read() == asked.keys

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from flowerbed.cli.cached import DAY, MB, ago, tell_removed
 from flowerbed.cli.options import FlowerVersion, Json
 from flowerbed.cli.output import Output
+from flowerbed.cli.progress import Progress
 from flowerbed.environments.cache import scratch
 from flowerbed.flower.releases import Row, choose
 from flowerbed.image.pruning import Kept, list_kept
@@ -94,7 +95,7 @@ def mirror(
     with closing(Registries()) as registries, scratch() as folder:
         for one in wanted(federation, row, place, source, locked):
             with out.working(f"copying {one.source}"):
-                done = copy_image(registries, one.source, one.target, folder, _Progress(out, one.source), mounts)
+                done = copy_image(registries, one.source, one.target, folder, Progress(out, one.source), mounts)
             copies.append((one, done.digest))
             out.data(
                 "mirrored",
@@ -123,17 +124,3 @@ def _asked(file: Path | None, flower: str | None) -> tuple[Federation, Row, dict
     row, lock = found.row(flower), found.locked()
     federation = unpinned(found.federation) if flower is not None and row != found.row() else found.federation
     return federation, row, {} if lock is None else dict(lock.images)
-
-
-class _Progress:
-    """Says how far a copy is: every hundredth on a terminal, every fourth elsewhere."""
-
-    def __init__(self, out: Output, name: str) -> None:
-        self._out, self._name = out, name
-        self._parts, self._said = (100 if out.live else 4), 0
-
-    def __call__(self, done: int, total: int) -> None:
-        part = done * self._parts // total if total else 0
-        if part > self._said:
-            self._said = part
-            self._out.step(f"{self._name}: {done / MB:.0f} of {total / MB:.0f} MB")

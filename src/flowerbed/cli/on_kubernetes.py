@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from packaging.requirements import Requirement
 
 from flowerbed.cli.interrupts import until_interrupted
 from flowerbed.cli.output import Output
+from flowerbed.cli.results import arrived, show_results
 from flowerbed.cli.show import follow as follow_run
-from flowerbed.cli.show import say_who_is_away, show_results, show_run, show_runs
+from flowerbed.cli.show import say_who_is_away, show_run, show_runs
 from flowerbed.counting import counted
 from flowerbed.errors import UnknownRunError, UsageError
 from flowerbed.flower.releases import Row
@@ -22,7 +23,7 @@ from flowerbed.flower.staging import stage
 from flowerbed.kubernetes.cluster import Cluster
 from flowerbed.kubernetes.living import container_statuses, name
 from flowerbed.kubernetes.opening import Opened, open_file
-from flowerbed.kubernetes.results import MARK, fetch
+from flowerbed.kubernetes.results import fetch, fetch_some, saved
 from flowerbed.kubernetes.runtime import KubernetesRuntime
 from flowerbed.runs.history import stopped
 from flowerbed.runs.names import resolve_run
@@ -262,16 +263,33 @@ def down(out: Output, place: Path, context: str | None, *, volumes: bool) -> Non
             out.say("Its claims, its keys and the history of its runs are deleted.")
 
 
-def results(out: Output, place: Path, context: str | None, run: str, into: Path | None) -> None:
-    """Fetch what a run's ServerApp saved."""
+def results(
+    out: Output,
+    place: Path,
+    context: str | None,
+    run: str,
+    files: Sequence[str],
+    into: Path | None,
+    *,
+    only_list: bool,
+) -> None:
+    """Fetch what a run's ServerApp saved, or some of it, or only list it."""
     with opened(place, context) as (found, runtime):
         runtime.adopt()
         record = resolve_run(run, runtime.runs())
         beside = found.loaded.path.parent / ".flowerbed" / "kubernetes" / runtime.namespace / runtime.federation
+        chosen = saved(runtime, record).chosen(files)
+        if only_list:
+            show_results(out, record, record.results or f"the volume of {runtime.federation}", chosen)
+            return
         folder = into if into is not None else beside / "runs" / str(record.number) / "results"
-        with out.working(f"fetching the results of run {record.number}"):
-            fetch(runtime, record, folder)
-        show_results(out, record.number, folder, without=MARK)
+        with out.working(f"fetching results of run {record.number}"):
+            progress = arrived(out, record, chosen)
+            if files:
+                fetch_some(runtime, record, chosen, folder, progress, ours=into is None)
+            else:
+                fetch(runtime, record, chosen, folder, progress)
+        show_results(out, record, str(folder), chosen)
 
 
 def logs(out: Output, place: Path, context: str | None, of: str | None, *, follow: bool) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
 from flowerbed.cli.output import Output
 from flowerbed.counting import counted
@@ -129,15 +128,3 @@ def show_runs(out: Output, records: Sequence[RunRecord], *, start: str) -> None:
     out.table(HEADINGS, [row(record) for record in records], long=LONG, least_needed=LEAST_NEEDED)
     if any("(+" in last_metrics(record) for record in records):
         out.say("(+N): so many more metrics; `flowerbed runs NUMBER` shows them.")
-
-
-def show_results(out: Output, number: int, folder: Path, *, without: str = "") -> None:
-    """Show what a run's ServerApp saved in a folder, there or not; a file of the name `without` is not part of it."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != without)
-    listed = [{"path": str(path), "bytes": path.stat().st_size} for path in files]
-    out.data("results", {"run": number, "folder": str(folder), "files": listed})
-    if not files:
-        out.say(f"Run {number} saved nothing. A ServerApp saves what it writes to $FLOWERBED_RESULTS.")
-        return
-    out.say(str(folder))
-    out.table(["FILE", "BYTES"], [[str(path.relative_to(folder)), str(path.stat().st_size)] for path in files])

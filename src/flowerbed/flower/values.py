@@ -69,6 +69,19 @@ class ResultsFolder:
     """The folder below which each run of a ServerApp gets a folder for its results."""
 
 
+@dataclass(frozen=True)
+class ScratchFolder:
+    """The folder below which each run of a SuperNode's ClientApps gets a working folder, removed after the run.
+
+    Parameters
+    ----------
+    node : str
+        The SuperNode's component.
+    """
+
+    node: str
+
+
 class Trusted(Enum):
     """A file by which programs of a federation know each other."""
 
@@ -97,5 +110,7 @@ class TrustFile:
     what: Trusted
 
 
-Value: TypeAlias = str | Listen | ListenHost | ListenPort | Address | DataFile | HomeFolder | ResultsFolder | TrustFile
+Value: TypeAlias = (
+    str | Listen | ListenHost | ListenPort | Address | DataFile | HomeFolder | ResultsFolder | ScratchFolder | TrustFile
+)
 """One argument, or one environment variable's value."""

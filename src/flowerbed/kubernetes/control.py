@@ -14,9 +14,10 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from flowerbed.errors import ControlError, FlowerbedError
@@ -35,10 +36,10 @@ got = json.loads(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())))
 for name, text in got["modules"].items():
     module = sys.modules[name] = types.ModuleType(name)
     exec(compile(text, name + ".py", "exec"), module.__dict__)
-sys.argv = ["client.py", *got["arguments"]]
-exec(compile(got["main"], "client.py", "exec"), {"__name__": "__main__"})
+sys.argv = [got["name"], *got["arguments"]]
+exec(compile(got["main"], got["name"], "exec"), {"__name__": "__main__"})
 """
-"""Reads the client's modules from standard input and becomes it."""
+"""Reads a program and its modules from standard input and becomes it."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,8 @@ class ControlLink:
     def _serve(self, place: Place) -> None:
         command = ["python", "-u", "-c", BOOTSTRAP]
         with self._cluster.stream(place.pod, place.namespace, place.container, command) as stream:
-            stream.write(_program(place.arguments))
+            main, *modules = inside.control_client()
+            stream.write(program(main, modules, place.arguments))
             for line in stream.lines():
                 self._take(line, stream)
                 if self._closing.is_set():
@@ -211,10 +213,10 @@ class ControlLink:
             answers.put({"ok": False, "error": {"code": "unavailable", "message": message}})
 
 
-def _program(arguments: tuple[str, ...]) -> bytes:
-    """Return what `BOOTSTRAP` reads: its length in a line, and the modules and arguments as JSON."""
-    main, *modules = inside.control_client()
+def program(main: Path, modules: Sequence[Path], arguments: Sequence[str]) -> bytes:
+    """Return what `BOOTSTRAP` reads: its length in a line, and the program, its modules and arguments as JSON."""
     body = {
+        "name": main.name,
         "main": main.read_text(encoding="utf-8"),
         "modules": {path.stem: path.read_text(encoding="utf-8") for path in modules},
         "arguments": list(arguments),

@@ -236,7 +236,7 @@ class Observer:
             claim = results_claim(pod)
             if claim is None or not looking.is_running(pod):
                 continue
-            command = ["python", "-c", _ANY_FILE, f"{RESULTS}/{flower_id}"]
+            command = ["python", "-I", "-c", _ANY_FILE, f"{RESULTS}/{flower_id}"]
             container = pod["spec"]["containers"][0]["name"]
             with self.cluster.stream(name(pod), self.namespace, container, command) as stream:
                 said = b"".join(stream.read())

@@ -96,6 +96,11 @@ class StateFolder:
         """The folder below which the ServerApp's launcher makes one per Flower run id."""
         return self.root / "results"
 
+    @property
+    def scratch(self) -> Path:
+        """The folder below which each SuperNode has one for the working folders of its ClientApps."""
+        return self.root / "scratch"
+
     def create(self) -> None:
         """Make the folder, readable by its owner only, and keep it out of git and of every FAB.
 

@@ -22,6 +22,7 @@ from flowerbed.flower.values import (
     ListenHost,
     ListenPort,
     ResultsFolder,
+    ScratchFolder,
     Trusted,
     TrustFile,
     Value,
@@ -314,6 +315,8 @@ def _text(value: Value, component: Component, ports: Ports, folder: StateFolder,
             return str(folder.home(component.name))
         case ResultsFolder():
             return str(folder.results)
+        case ScratchFolder(node):
+            return str(folder.scratch / node)
         case TrustFile(what):
             return str(_trust_file(folder.trust, what, component.name))
 

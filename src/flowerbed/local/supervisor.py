@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sqlite3
 import sys
@@ -134,6 +135,8 @@ class Supervisor:
         await asyncio.gather(*(runner.stop() for runner in superlink))
         for task in self._tasks.values():
             task.cancel()
+        if not self._gone:
+            shutil.rmtree(self.folder.scratch, ignore_errors=True)
         with suppress(*_UNWRITABLE):
             self._observer.write_components(self.runners)
             self._note_down()

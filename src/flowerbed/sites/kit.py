@@ -30,7 +30,7 @@ from packaging.utils import canonicalize_name
 from flowerbed.errors import UsageError
 from flowerbed.flower import inside
 from flowerbed.flower.families.protection import NOT_LET_IN
-from flowerbed.flower.inside.start import FORMAT
+from flowerbed.flower.inside.start import FORMAT, SCRATCH
 from flowerbed.flower.releases import Row
 from flowerbed.flower.values import (
     Address,
@@ -40,6 +40,7 @@ from flowerbed.flower.values import (
     ListenHost,
     ListenPort,
     ResultsFolder,
+    ScratchFolder,
     Trusted,
     TrustFile,
     Value,
@@ -61,7 +62,9 @@ AUTHORITY = "ca.crt"
 KEYS = "keys/node"
 CERTIFICATE, KEY, SECRET = "keys/loopback.crt", "keys/loopback.key", "keys/superexec.secret"
 
-LAUNCHED = ("flower-superexec", "flower-supernode")
+LAUNCHED = ("flower-superexec", "flower-supernode", "flwr-clientapp")
+_STARTED_BY_NAME = "programs/bin/flwr-clientapp"
+"""Flower's SuperExec finds it on PATH; `start` runs the others by their path."""
 
 _KIT_FILES = {
     Trusted.AUTHORITY: AUTHORITY,
@@ -173,7 +176,9 @@ def files(wanted: Wanted, *, now: datetime, random: Random) -> dict[str, File]:
         KEY: loopback.key,
         SECRET: random(keys.SECRET_BYTES),
     }
-    launchers = {name: programs.launcher(path) for name, path in inside.launchers().items() if name in LAUNCHED}
+    launchers = {
+        name: programs.launcher(path, "python3") for name, path in inside.launchers().items() if name in LAUNCHED
+    }
     texts = {name: path.read_text(encoding="utf-8") for name, path in inside.at_sites().items()}
     in_cluster = manifests.files(
         wanted.federation,
@@ -198,7 +203,8 @@ def files(wanted: Wanted, *, now: datetime, random: Random) -> dict[str, File]:
     }
     start = File(f"#!/usr/bin/env python3\n{inside.START.read_text(encoding='utf-8')}".encode(), executable=True)
     found = {"start": start, **{path: File(content) for path, content in secrets.items()}}
-    return dict(sorted({**found, **{path: File(text.encode()) for path, text in plain.items()}}.items()))
+    found |= {path: File(text.encode(), executable=path == _STARTED_BY_NAME) for path, text in plain.items()}
+    return dict(sorted(found.items()))
 
 
 def site(wanted: Wanted) -> dict[str, object]:
@@ -246,6 +252,8 @@ def _place(value: Value, name: str, wanted: Wanted) -> str | Mapping[str, str]:
             return {"work": f"data-{name}/{file}"}
         case ResultsFolder():
             return {"work": "results"}
+        case ScratchFolder():
+            return {"work": SCRATCH}
         case TrustFile(what):
             return {"kit": _KIT_FILES[what]} if what in _KIT_FILES else {"work": _WORK_FILES[what]}
 

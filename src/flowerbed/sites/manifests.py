@@ -132,7 +132,7 @@ class _Site:
             resources=resources.resources(Resources(), resources.SUPERNODE),
             app=app.model_copy(update={"image_pull_secrets": ()}),  # those of another namespace
             trust=self._trust(),
-            launchers=tuple(sorted({supernode.executable, superexec.executable})),
+            launchers=tuple(sorted({supernode.executable, superexec.executable, "flwr-clientapp"})),
         )
 
     def _program(self, name: str, component: Component) -> Program:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from flowerbed.flower.contract import Program, Protection, ReleaseContract
+from flowerbed.flower.families.common import SCRATCH_ROOT
 from flowerbed.flower.release import Minor
-from flowerbed.flower.values import Address
+from flowerbed.flower.values import Address, ScratchFolder, Value
 from flowerbed.spec.model import Federation, Layout, SuperNodePool
 from flowerbed.spec.run_config import ConfigValue
 from flowerbed.spec.tls import TlsMode
@@ -94,24 +96,25 @@ def _supernode_units(
 ) -> list[Unit]:
     total = federation.spec.supernode_count
     config = f"partition-id={partition} num-partitions={total} {node_config_argument(pool.node_config)}".rstrip()
+    env: dict[str, Value] = {SCRATCH_ROOT: ScratchFolder(name), **pool.env}
     supernode = _component(
         name,
         Role.SUPERNODE,
         contract.supernode(minor, protection(federation), superlink=SUPERLINK, node_config=config),
-        env=pool.env,
+        env=env,
     )
     superexec = _component(
         f"{name}-superexec",
         Role.CLIENTAPP_SUPEREXEC,
         contract.clientapp_superexec(minor, protection(federation), supernode=name),
-        env=pool.env,
+        env=env,
     )
     if federation.spec.layout is Layout.COLOCATED:
         return [Unit(name, (supernode, superexec), after=(SUPERLINK,))]
     return [Unit(name, (supernode,), after=(SUPERLINK,)), Unit(superexec.name, (superexec,), after=(name,))]
 
 
-def _component(name: str, role: Role, program: Program, *, env: dict[str, str] | None = None) -> Component:
+def _component(name: str, role: Role, program: Program, *, env: Mapping[str, Value] | None = None) -> Component:
     dials = tuple((value.component, value.port) for value in program.arguments if isinstance(value, Address))
     return Component(
         name=name,

@@ -17,6 +17,9 @@ would heed that (ours do not install, as no one told them to), and an environmen
 RESULTS_ROOT = "FLOWERBED_RESULTS_ROOT"
 """Tells the ServerApp's launcher below which folder each run gets one for its results."""
 
+SCRATCH_ROOT = "FLOWERBED_SCRATCH_ROOT"
+"""Tells the launchers of ClientApps and of their SuperNode below which folder each run has one to work in."""
+
 
 def environment() -> dict[str, Value]:
     """Return what each of Flower's programs gets.

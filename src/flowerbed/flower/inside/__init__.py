@@ -14,14 +14,18 @@ CHECK = _HERE / "check.py"
 
 def launchers() -> dict[str, Path]:
     """Return the scripts that stand before Flower's own programs on PATH: program name → file."""
-    launcher = _HERE / "launcher.py"
+    launcher, app_launcher = _HERE / "launcher.py", _HERE / "app_launcher.py"
     return {
         "flower-superlink": launcher,
         "flower-supernode": launcher,
         "flower-superexec": launcher,
-        "flwr-serverapp": _HERE / "serverapp_launcher.py",
+        "flwr-serverapp": app_launcher,
+        "flwr-clientapp": app_launcher,
     }
 
+
+RESULTS = _HERE / "inside_results.py"
+"""Tells and packs what a run's ServerApp has saved; sent to where that lies."""
 
 START = _HERE / "start.py"
 """Starts the SuperNode of a kit, at a site."""
@@ -56,6 +60,6 @@ def in_pods() -> dict[str, Path]:
         *("inside_admission.py", "register_nodes.py", "node_keys.py"),
         *("submit.py", "inside_inbox.py"),
         *("client.py", "inside_control.py", "inside_fab.py"),
-        *("launcher.py", "serverapp_launcher.py"),
+        *("launcher.py", "app_launcher.py"),
     )
     return {name: _HERE / name for name in names}

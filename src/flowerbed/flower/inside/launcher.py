@@ -16,13 +16,20 @@ The file says that the SuperLink has answered a first request. Up to 1.27 it mak
 several first requests at once make it fail on 1.26 and 1.27 (``table alembic_version already exists``: 4 of 4 trials
 with five clients; none with one request before them).
 
+A SuperNode also removes the folders in which its ClientApps worked (see the launcher of apps): that of a run once the
+SuperLink says that the run has ended, and when it starts all that are left.
+
 It runs in Flower's environment: standard library and flwr only.
 """
 
 import errno
+import fcntl
+import functools
+import importlib
 import math
 import os
 import select
+import shutil
 import socket
 import sqlite3
 import sqlite3.dbapi2
@@ -33,9 +40,18 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
+PRIVATE = {
+    "flwr.supernode.start_client_internal:_pull_and_store_message": ">=1.22",
+    "flwr.supernode.start_client_internal:RunNotRunningException": ">=1.22",
+}
+"""What is used of Flower that it does not promise to keep, as ``module:attribute``, and in which releases.
+
+Without it the folders of ClientApps stay until the SuperNode starts again or its federation is taken down."""
+
 WAIT_FOR = "FLOWERBED_WAIT_FOR"
 WAIT_FOR_FILE = "FLOWERBED_WAIT_FOR_FILE"
 SETTLE = "FLOWERBED_SETTLE_SECONDS"
+SCRATCH_ROOT = "FLOWERBED_SCRATCH_ROOT"
 FIRST_SECONDS = 1.0
 """Who has answered a first knock by then, from however far away, did not have to be waited for."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
@@ -47,6 +63,10 @@ KNOCK_SECONDS = 3.0
 """How long a knock is left to be answered while others follow it."""
 SQLITE_SECONDS = 25.0
 """Less than the 30 s that Flower's HTTP clients wait for an answer."""
+IDLE_SECONDS, LONGEST_IDLE_SECONDS = 5.0, 60.0
+"""How long after the last message of a run the SuperLink is asked whether the run goes on, and how often at the least.
+
+Each time that it does, the SuperNode waits twice as long for the next."""
 
 
 class Door:
@@ -143,6 +163,95 @@ class Waiting:
             time.sleep(max(0.0, now + pause - time.monotonic()))
 
 
+class Scratch:
+    """The folders in which the ClientApps of this SuperNode work, one for each run.
+
+    Parameters
+    ----------
+    root : Path
+        Where they lie; each has its run's id for a name.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._next: dict[int, tuple[float, float]] = {}  # of each run: when to ask, and how long the last pause was
+
+    def clear(self) -> None:
+        """Remove what an earlier SuperNode left."""
+        try:
+            left = list(self._root.iterdir())
+        except OSError:
+            return
+        for folder in left:
+            remove_unheld(folder)
+
+    def watched(self, pull: Callable[..., Any], ended: type[Exception]) -> Callable[..., Any]:
+        """Wrap Flower's function that asks for a message and returns its run, so that ended runs are noticed.
+
+        It is given the function by which it asks for a run, which raises `ended` for one that does not go on.
+        """
+
+        @functools.wraps(pull)
+        def pull_and_look(*args: Any, **kwargs: Any) -> Any:
+            if "get_run" in kwargs:
+                self._look(kwargs["get_run"], ended)
+            run = pull(*args, **kwargs)
+            if run is not None:
+                self._next[run] = (math.inf, 0.0)
+            else:
+                soon = time.monotonic() + IDLE_SECONDS
+                self._next = {one: (soon, IDLE_SECONDS) if not last[1] else last for one, last in self._next.items()}
+            return run
+
+        return pull_and_look
+
+    def _look(self, get_run: Callable[[int], object], ended: type[Exception]) -> None:
+        for run, (when, pause) in list(self._next.items()):
+            if time.monotonic() < when:
+                continue
+            folder = self._root / str(run)
+            if not folder.exists():
+                del self._next[run]
+                continue
+            try:
+                get_run(run)
+            except ended:
+                # One that is there now still works; one that a SuperExec was just starting may come yet.
+                pause = LONGEST_IDLE_SECONDS if remove_unheld(folder) else IDLE_SECONDS
+            except Exception:  # whatever it is, the SuperNode goes on
+                pause = LONGEST_IDLE_SECONDS
+            else:
+                pause = min(2 * pause, LONGEST_IDLE_SECONDS)
+            self._next[run] = (time.monotonic() + pause, pause)
+
+
+def remove_unheld(folder: Path) -> bool:
+    """Remove a folder unless an app's process holds it; return whether it is gone."""
+    try:
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return not folder.exists()
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(held)
+    return not folder.exists()
+
+
+def tidy_up(root: Path) -> None:
+    """Have the SuperNode of this process remove the folders of its ClientApps."""
+    scratch = Scratch(root)
+    scratch.clear()
+    try:
+        module: Any = importlib.import_module("flwr.supernode.start_client_internal")
+        module._pull_and_store_message = scratch.watched(module._pull_and_store_message, module.RunNotRunningException)
+    except (ImportError, AttributeError):
+        return
+
+
 def wait_longer_for_sqlite() -> None:
     """Have every later connection to an SQLite database wait longer for its turn to write.
 
@@ -177,6 +286,8 @@ def main() -> object:
     else:
         print(f"flowerbed: this release of Flower has no program {name!r}", file=sys.stderr)
         return 127
+    if name == "flower-supernode" and (root := os.environ.get(SCRATCH_ROOT)):
+        tidy_up(Path(root))
     waiting.go_on()
     left = began + float(os.environ.pop(SETTLE, "0")) - time.monotonic()
     if left > 0 and not waiting.took_time:

@@ -36,6 +36,8 @@ SETTLED_SECONDS = 60.0
 """A unit that ran for so long is started again at once, however often it ended before."""
 
 LOOPBACK = "127.0.0.1"
+SCRATCH = "clientapps"
+"""The folder below ``work/`` in which ClientApps work; their launcher and the SuperNode's say more of it."""
 USAGE, NOT_LET_IN = 2, 77
 REFUSED_HINT = "; is the SuperLink there? a kit that was revoked, or is older than the newest, is let in no more"
 """Some releases say in words of their own that a SuperNode is not let in, and end as if something else were wrong."""
@@ -67,7 +69,10 @@ def main() -> int:
         return _refuse(f"another start runs in {kit}")
     say(f"SuperNode {site['node']} of {site['federation']}, Flower {site['flower']}, dials {site['dials']}")
     finish = float(site["finish"]) if asked.finish is None else asked.finish
-    return _Keeping(site, kit, work, finish).run()
+    try:
+        return _Keeping(site, kit, work, finish).run()
+    finally:
+        shutil.rmtree(work / SCRATCH, ignore_errors=True)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,6 +14,7 @@ from flowerbed.flower.values import (
     ListenHost,
     ListenPort,
     ResultsFolder,
+    ScratchFolder,
     Trusted,
     TrustFile,
     Value,
@@ -24,6 +25,8 @@ LOOPBACK = "127.0.0.1"
 SCRATCH = "/tmp"  # noqa: S108 - a folder of the Pod's own
 DATA = "/data"
 RESULTS = "/results"
+CLIENTAPPS = f"{SCRATCH}/flowerbed-clientapps"
+"""Where the ClientApps of a Pod's one SuperNode work."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class Places:
                 return self.home
             case ResultsFolder():
                 return RESULTS
+            case ScratchFolder():
+                return CLIENTAPPS
             case TrustFile(what):
                 return self.trust[what]
 

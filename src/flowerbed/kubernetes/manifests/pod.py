@@ -179,6 +179,7 @@ class UnitPod:
             "image": self.image,
             **pull_policy(self.app),
             "command": list(programs.UNIT),
+            **({} if self.role is Role.SUPERLINK else {"workingDir": SCRATCH}),  # the image's own is read-only
             "args": [literal(word) for word in self._arguments()],
             "env": [
                 *({"name": name, "value": literal(value)} for name, value in self._environment().items()),

@@ -27,7 +27,6 @@ UNIT = ("python", "-u", f"{FOLDER}/unit.py")
 ANNOTATION = "flowerbed.dev/programs"
 """A hash of the programs on each Pod template, so that other programs roll the Pods."""
 
-_SHEBANG = "#!/usr/bin/env python\n"
 _READ_AND_EXECUTE = 0o555
 
 
@@ -60,9 +59,9 @@ def config_map(identity: Identity) -> Object:
     }
 
 
-def launcher(path: Path) -> str:
-    """Return the text of a launcher as a file that can be executed."""
-    return _SHEBANG + path.read_text(encoding="utf-8")
+def launcher(path: Path, python: str = "python") -> str:
+    """Return the text of a launcher as a file that can be executed, by the Python of a name on PATH."""
+    return f"#!/usr/bin/env {python}\n{path.read_text(encoding='utf-8')}"
 
 
 def volume(federation: str, launchers: Iterable[str] = LAUNCHED) -> Object:

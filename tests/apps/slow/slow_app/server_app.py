@@ -4,7 +4,6 @@ A round in which training was lost, or was counted twice, shows in that file.
 """
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,5 @@ def main(grid: Grid, context: Context) -> None:
         initial_arrays=ArrayRecord([np.zeros(3)]),
         num_rounds=int(context.run_config["num-server-rounds"]),
     )
-    if folder := os.environ.get("FLOWERBED_RESULTS"):
-        counted = [float(array[0]) for array in result.arrays.to_numpy_ndarrays()]
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        Path(folder, "counted.json").write_text(json.dumps(counted))
+    counted = [float(array[0]) for array in result.arrays.to_numpy_ndarrays()]
+    Path("counted.json").write_text(json.dumps(counted))
