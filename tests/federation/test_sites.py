@@ -127,6 +127,8 @@ def test_a_supernode_elsewhere_trains_comes_back_when_it_was_killed_and_is_out_w
     )
     told = {item["name"]: item["state"] for item in app.status()["components"]}
     assert told["hospital-0"] == "online"
+    worked = hospital.folder / "work" / "clientapps"
+    assert worked.is_dir()
 
     before, keys = hospital.running(), online(app)
     os.kill(before["flower-supernode"], signal.SIGKILL)
@@ -147,6 +149,7 @@ def test_a_supernode_elsewhere_trains_comes_back_when_it_was_killed_and_is_out_w
     assert app.status()["state"] == "ready"
     assert hospital.end() == 0
     assert hospital.running() == {}
+    assert not worked.exists()
 
 
 def online(app: Bed) -> set[str]:

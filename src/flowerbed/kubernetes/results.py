@@ -110,7 +110,7 @@ def _unpack(runtime: KubernetesRuntime, record: RunRecord, what: Saved, into: Pa
         arriving = _Arriving(stream.read(), progress)
         broken = ""
         try:
-            with tarfile.open(fileobj=cast("IO[bytes]", arriving), mode="r|") as archive:
+            with tarfile.open(fileobj=cast("IO[bytes]", arriving), mode="r|", bufsize=2**20) as archive:
                 archive.extractall(into, filter="data")
         except tarfile.TarError as error:
             broken = str(error)

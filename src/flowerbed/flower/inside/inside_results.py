@@ -20,6 +20,8 @@ import tarfile
 from collections.abc import Iterator
 from typing import IO
 
+PIECE_BYTES = 2**20
+
 File = tuple[str, int, float]
 """A file's name below the folder, its bytes, and when it changed last (Unix time)."""
 
@@ -90,7 +92,7 @@ def _is_text(name: str) -> bool:
 
 def pack(folder: str, names: list[str], out: IO[bytes]) -> None:
     """Write an archive of some files of a folder, each as it is when its turn comes."""
-    with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+    with tarfile.open(fileobj=out, mode="w|", bufsize=PIECE_BYTES, format=tarfile.PAX_FORMAT) as archive:
         for name in names:
             path = os.path.join(folder, name)  # noqa: PTH118
             if why := _why_not(folder, path):
