@@ -50,7 +50,7 @@ def test_what_apps_save_is_where_they_work_and_some_of_it_is_fetched(bed: Cluste
     run = bed("run", "--run-config", "seconds=0.1 num-server-rounds=1").last("run")
     assert run["verdict"] == "succeeded", run
     number, folder = str(run["number"]), f"/results/{run['flower_id']}"
-    (server,) = [pod for pod in bed.pods() if pod.startswith("test-serverapp-")]
+    (server,) = [pod for pod in bed.pods() if pod.startswith("test-superexec-serverapp-")]
     make = f"cd {folder} && mkdir plots && echo 1 > plots/loss.txt && mkfifo pipe && ln -s /etc/passwd out"
     bed.kubectl("exec", server, "--", "sh", "-c", make)
 
