@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from flowerbed.errors import ControlError
-from flowerbed.kubernetes.control import ControlLink
+from flowerbed.errors import ClusterForbidden, ControlError
+from flowerbed.kubernetes.control import ControlLink, Place
 
 
 class Broken:
@@ -31,3 +31,15 @@ def test_a_request_on_a_connection_that_is_gone_is_one_that_nobody_answers() -> 
         link.ask("runs")
     assert caught.value.where == "unavailable"
     link.follow("1", print, lambda: 0.0)
+
+
+def test_who_may_not_exec_waits_for_nothing() -> None:
+    class Cluster:
+        def stream(self, *_: object) -> None:
+            raise ClusterForbidden("you may not exec into Pods", role=[])
+
+    cluster: Any = Cluster()
+    link = ControlLink(cluster, lambda: Place("here", "superlink-0", "superlink", ()))
+    with pytest.raises(ControlError, match="may not exec"):
+        link.ask("runs", timeout=3600.0)
+    link.close()

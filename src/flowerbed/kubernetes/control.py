@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flowerbed.errors import ControlError, FlowerbedError
+from flowerbed.errors import ClusterForbidden, ControlError, FlowerbedError
 from flowerbed.flower import inside
 from flowerbed.kubernetes.cluster import Cluster
 from flowerbed.kubernetes.exec_stream import ExecStream
@@ -81,6 +81,7 @@ class ControlLink:
         self._listeners: dict[str, tuple[Callable[[dict[str, Any]], None], Callable[[], float]]] = {}
         self._closing = threading.Event()
         self.trouble = ""
+        self._forbidden = False
         self._thread = threading.Thread(target=self._keep, name="control client", daemon=True)
         self._thread.start()
 
@@ -97,7 +98,8 @@ class ControlLink:
         Raises
         ------
         ControlError
-            With the client's code as `where` if it refuses, `UNAVAILABLE` after `timeout` seconds.
+            With the client's code as `where` if it refuses, `UNAVAILABLE` after `timeout` seconds, or at once if this
+            user may not exec.
         """
         deadline = time.monotonic() + timeout
         stream = self._connected(deadline)
@@ -147,7 +149,7 @@ class ControlLink:
         with self._changed:
             while self._stream is None:
                 left = deadline - time.monotonic()
-                if left <= 0 or self._closing.is_set():
+                if left <= 0 or self._closing.is_set() or self._forbidden:
                     why = self.trouble or "the SuperLink's Pod is not there"
                     raise ControlError(f"the SuperLink does not answer: {why}", where=UNAVAILABLE)
                 self._changed.wait(min(left, 1.0))
@@ -159,6 +161,8 @@ class ControlLink:
                 place = self._find()
                 if place is not None:
                     self._serve(place)
+            except ClusterForbidden as error:  # who may not exec waits for nothing
+                self.trouble, self._forbidden = error.message, True
             except FlowerbedError as error:
                 self.trouble = error.message
             except Exception as error:  # noqa: BLE001 - whatever the connection died of, it is opened again
@@ -185,7 +189,7 @@ class ControlLink:
             return
         if message.get("event") == "started":
             with self._changed:
-                self._stream, self.trouble = stream, ""
+                self._stream, self.trouble, self._forbidden = stream, "", False
                 self._changed.notify_all()
             for run in list(self._listeners):
                 self._ask_to_follow(run)
