@@ -22,8 +22,10 @@ class _Link:
     def __init__(self, *states: dict[str, Any]) -> None:
         self.states = list(states)
         self.log = ""
+        self.asked: list[str] = []
 
     def ask(self, what: str, **_: object) -> list[dict[str, Any]]:
+        self.asked.append(what)
         if what != "runs":
             return []
         return [self.states.pop(0) if len(self.states) > 1 else self.states[0]]
@@ -143,7 +145,7 @@ def test_who_only_looks_at_a_run_learns_what_it_does_and_writes_nothing() -> Non
     kept: list[Kept] = []
     record = RunRecord(1, "17", "an app", Phase.PENDING, submitted_at=time.time())
     around = _Around(link, "a/0")
-    follower = Follower(around, Kept(record), keep=kept.append, report=lambda *_: None, glancing=True)
+    follower = Follower(around, Kept(record, timeout=0.001), keep=kept.append, report=lambda *_: None, glancing=True)
     seen = follower.glance()
     follower.leave()
     assert (seen.phase, len(seen.rounds), seen.waits_for[:33]) == (
@@ -152,6 +154,7 @@ def test_who_only_looks_at_a_run_learns_what_it_does_and_writes_nothing() -> Non
         "SuperNodes: 2 connected, 5 requir",
     )
     assert kept == []
+    assert "stop" not in link.asked
 
 
 def test_what_another_command_asked_or_did_is_in_the_reason() -> None:

@@ -83,7 +83,8 @@ class Follower:
     report : callable
         Is told what happens: a kind of event, what it is about, and a message.
     glancing : bool
-        Write down only the run's end: another command may follow it, and know more.
+        Only look: write down nothing but the run's end, because another command may follow it and know more, and
+        keep no time limit.
     again : callable or None
         Reads what is kept of the run once more: other commands may have added to it.
     """
@@ -231,7 +232,7 @@ class Follower:
             self._report("run", str(self.record.number), f"its record could not be written: {error.message}")
 
     def _check_time(self) -> None:
-        if self.kept.timeout is None or self._timed_out or self.record.submitted_at is None:
+        if self._glancing or self.kept.timeout is None or self._timed_out or self.record.submitted_at is None:
             return
         if time.time() - self.record.submitted_at > self.kept.timeout:
             try:
