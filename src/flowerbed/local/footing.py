@@ -50,6 +50,12 @@ class Footing:
             self._lock = again
         return ""
 
+    def close(self) -> None:
+        """Let go of all, once the database is closed: SQLite's locks of a process end with any handle of the file."""
+        self._lock.close()
+        for held in self._held.values():
+            os.close(held)
+
     def clear(self) -> None:
         """Remove the empty folders that programs have made again where the state folder was."""
         if self._folder.database.exists() or self._folder.lock.exists():
