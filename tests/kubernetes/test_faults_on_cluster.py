@@ -95,8 +95,8 @@ def test_a_release_change_waits_for_runs_and_keeps_the_old_database(cluster_bed:
     bed = cluster_bed("slow")
     bed.write("1.22.0")
     assert bed("up").status == 0
-    running = bed.start("run", *SECONDS)
-    bed.wait_for_round(1)
+    running = bed.start("run", *LONG_ROUND_2)
+    bed.wait_until_both_train()
     before = bed.pods()
     bed.write("1.22.0", more="  serverapp: {env: {GREETING: hello}}")
     greeting = bed("up")
@@ -105,10 +105,11 @@ def test_a_release_change_waits_for_runs_and_keeps_the_old_database(cluster_bed:
     for refused, why in (
         (greeting, "superexec-serverapp would restart: another environment variable: GREETING"),
         (bed("up"), both),
-        (bed("run", *SECONDS), both),
+        (bed("run", *LONG_ROUND_2), both),
     ):
         assert (refused.status, refused.error) == (2, f"run 1 is not finished, and {why}"), refused
     assert {name: uid for name, uid in bed.pods().items() if name in before} == before
+    bed.let_both_finish()
     assert bed.finish(running).last("run")["verdict"] == "succeeded"
     up = bed("up")
     said = [line["message"] for line in up.lines if line.get("kind") == "change"]
