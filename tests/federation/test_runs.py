@@ -187,9 +187,40 @@ def test_two_runs_at_once_share_the_federation_that_the_first_brought_up(bed: Ma
     assert app.processes() == []
 
 
-def test_an_app_that_prints_nothing_parsable_is_unverified(bed: Make) -> None:
-    said = bed("silent")("run")
-    assert (said.status, said.last("run")["verdict"]) == (5, "unverified")
+def test_an_app_with_a_loop_of_its_own_is_judged_by_what_the_superlink_counted(
+    bed: Make, federation_file: Callable[..., str]
+) -> None:
+    """It prints not a word; what its SuperNodes replied is known all the same, and by their names."""
+    app = bed("silent")
+    federation_file(app)
+    app("up", "--detach")
+
+    said = app("run")
+    run = said.last("run")
+    assert (said.status, run["verdict"]) == (0, "succeeded"), run
+    assert run["reason"] == "4 replies from 2 SuperNodes, none an error."
+    assert [(one["name"], one["kind"], one["asked"], one["results"]) for one in run["replies"]] == [
+        ("site-0", "query", 2, 2),
+        ("site-1", "query", 2, 2),
+    ]
+    assert run["nodes"] == {one["node"]: one["name"] for one in run["replies"]}
+
+    said = app("run", "--run-config", 'failing="everywhere"')
+    run = said.last("run")
+    assert (said.status, run["verdict"]) == (1, "failed"), run
+    assert run["reason"] == "No SuperNode replied with a result: 4 of 4 replies were errors (site-0, site-1)."
+    assert run["detail"].startswith("Traceback (most recent call last)")
+    assert run["detail"].rstrip().endswith("ValueError: the hospital's data is not mounted")
+    assert run["client_error"] in {f"site-{n}: ValueError: the hospital's data is not mounted" for n in (0, 1)}
+    assert app.run(1)["replies"] != app.run(2)["replies"] == run["replies"]
+
+
+def test_a_supernode_that_fails_is_named_also_where_it_does_not_say_its_id_itself(bed: Make) -> None:
+    said = bed("silent")("run", "--flower", OLDEST, "--run-config", 'failing="1"')
+    run = said.last("run")
+    assert (said.status, run["verdict"]) == (0, "degraded"), run
+    assert run["reason"] == "2 of 4 replies were errors (supernode-1)."
+    assert run["client_error"] == "supernode-1: ValueError: the hospital's data is not mounted"
 
 
 def test_an_import_error_of_the_serverapp_is_shown_before_anything_starts(bed: Make) -> None:

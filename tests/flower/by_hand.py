@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -164,6 +165,8 @@ class Federation:
             script = self._launchers / name
             script.write_text(f'#!/bin/sh\nexec {self.python} {source} "$@"\n')
             script.chmod(0o755)
+        self._superlink = self._launchers / "flower-superlink.py"
+        shutil.copy(launchers()["flower-superlink"], self._superlink)
 
     @property
     def control(self) -> str:
@@ -232,9 +235,12 @@ class Federation:
         home = self.folder / name
         env = environment(home) | {key: self._resolve(name, value) for key, value in program.environment.items()}
         env["PATH"] = f"{self._launchers}:{self.python.parent}:{env['PATH']}"
+        executable = [self.python.parent / program.executable]
+        if program.executable == "flower-superlink":  # by our launcher, which counts replies
+            executable = [self.python, self._superlink]
         with (self.folder / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                [self.python.parent / program.executable, *(self._resolve(name, value) for value in program.arguments)],
+                [*executable, *(self._resolve(name, value) for value in program.arguments)],
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

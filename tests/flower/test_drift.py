@@ -271,12 +271,12 @@ def problems(program: Program, options: Options) -> list[str]:
 def missing(installed: Installed, names: list[str]) -> list[str]:
     """Return which ``module:attribute`` names the release does not have."""
     script = """
-import importlib, json, sys
+import importlib, json, operator, sys
 def there(name):
     module, _, attribute = name.partition(":")
     try:
-        return hasattr(importlib.import_module(module), attribute)
-    except ImportError:
+        return bool(operator.attrgetter(attribute)(importlib.import_module(module)))
+    except (ImportError, AttributeError):
         return False
 print(json.dumps([name for name in json.loads(sys.argv[1]) if not there(name)]))
 """

@@ -12,7 +12,7 @@ import pytest
 from flowerbed.kubernetes import following
 from flowerbed.kubernetes.following import Follower
 from flowerbed.kubernetes.run_records import Kept
-from flowerbed.runs.records import Phase, RunRecord, Verdict
+from flowerbed.runs.records import Phase, Replies, RunRecord, Verdict
 from flowerbed.runs.waiting import Seen
 
 
@@ -23,9 +23,12 @@ class _Link:
         self.states = list(states)
         self.log = ""
         self.asked: list[str] = []
+        self.counted: list[dict[str, Any]] | None = None
 
-    def ask(self, what: str, **_: object) -> list[dict[str, Any]]:
+    def ask(self, what: str, **_: object) -> Any:
         self.asked.append(what)
+        if what == "replies":
+            return {"counted": self.counted}
         if what != "runs":
             return []
         return [self.states.pop(0) if len(self.states) > 1 else self.states[0]]
@@ -51,7 +54,10 @@ class _Around:
         return self.incarnations.pop(0) if len(self.incarnations) > 1 else self.incarnations[0]
 
     def clientapp_traceback(self, _: float) -> str:
-        return ""
+        return "Traceback (most recent call last):\nValueError: no"
+
+    def node_names(self) -> dict[str, str]:
+        return {"7": "site-0"}
 
     def nodes_expected(self) -> int:
         return 2
@@ -67,9 +73,10 @@ RUNNING = {"status": "running", "sub": "", "details": ""}
 FAILED = {"status": "finished", "sub": "failed", "details": "Task failed with unknown error."}
 
 
-def followed(state: dict[str, Any], *incarnations: str) -> RunRecord:
+def followed(state: dict[str, Any], *incarnations: str, counted: list[dict[str, Any]] | None = None) -> RunRecord:
     record = RunRecord(1, "17", "an app", Phase.RUNNING, submitted_at=time.time())
     around = _Around(_Link(state), *incarnations)
+    around.link.counted = counted
     kept: list[Kept] = []
     follower = Follower(around, Kept(record, None, "a/0"), keep=kept.append, report=lambda *_: None)
     run = follower.wait(30)
@@ -175,3 +182,19 @@ def test_what_another_command_asked_or_did_is_in_the_reason() -> None:
         "The ServerApp failed: Task failed with unknown error. Meanwhile Flowerbed restarted superlink (another"
         " certificate)."
     )
+
+
+@pytest.mark.parametrize("sub", ["completed", "stopped"])
+def test_what_the_superlink_counted_is_kept_with_names_and_brings_the_clientapps_error(sub: str) -> None:
+    row = {"node": "7", "kind": "query", "asked": 2, "results": 0, "failures": 2, "error": "<class 'OSError'>:<'no'>"}
+    run = followed({"status": "finished", "sub": sub, "details": ""}, "a/0", counted=[row])
+    assert run.replies == (Replies("7", "query", 2, 0, 2, "<class 'OSError'>:<'no'>", "site-0"),)
+    assert (run.nodes, run.client_error) == ({"7": "site-0"}, "site-0: OSError: no")
+    assert run.detail.endswith("ValueError: no")
+    assert "site-0" in run.reason
+
+
+def test_a_run_without_any_error_fetches_no_clientapps_log_when_it_was_stopped() -> None:
+    row = {"node": "7", "kind": "query", "asked": 2, "results": 2, "failures": 0, "error": ""}
+    run = followed({"status": "finished", "sub": "stopped", "details": ""}, "a/0", counted=[row])
+    assert (run.verdict, run.detail) == (Verdict.STOPPED, "")

@@ -41,6 +41,7 @@ def test_a_run_is_read_back_as_it_was_written(store: Store) -> None:
         replies=(Replies("17", "train", asked=3, results=2, failures=1, error="ValueError: no", name="hospital-0"),),
         nodes={"17": "hospital-0"},
         waits_for="SuperNodes",
+        client_error="hospital-0: ValueError: no",
     )
     store.write_run(record)
     assert store.run(number) == record

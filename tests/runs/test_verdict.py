@@ -11,7 +11,7 @@ from run_samples import RELEASES, progress_of, sample
 
 from flowerbed.runs.events import LEGACY, ReplyError
 from flowerbed.runs.progress import Progress
-from flowerbed.runs.records import Exchange, Round, Verdict
+from flowerbed.runs.records import Exchange, Replies, Round, Verdict
 from flowerbed.runs.tracebacks import last_traceback
 from flowerbed.runs.verdict import FLOWER_STRATEGIES, Observation, judge
 
@@ -33,7 +33,10 @@ REAL = [
         "silent",
         "completed",
         UNVERIFIED,
-        "The run finished, but printed nothing that tells whether SuperNodes did any work.",
+        (
+            "The run finished, but printed nothing that tells whether SuperNodes did any work, "
+            "and the SuperLink did not count their replies."
+        ),
     ),
 ]
 
@@ -63,6 +66,18 @@ def rounds(*shapes: str, total: int | None = None, strategy: str = "FedAvg", fin
         made.append(Round(number, tuple(exchanges)))
     total = len(shapes) if total is None else total
     return Progress(strategies=(strategy,), total_rounds=total, rounds=tuple(made), finished=finished)
+
+
+def counts(*shapes: str, kind: str = "train") -> tuple[Replies, ...]:
+    """Make what was counted of SuperNodes like ``a 2/3+1``: results/asked+failures."""
+    made = []
+    for shape in shapes:
+        name, _, text = shape.partition(" ")
+        results, _, rest = text.partition("/")
+        asked, _, failures = rest.partition("+")
+        error = f"<class 'ValueError'>:<'{name}'>" if failures else ""
+        made.append(Replies(f"7{name}", kind, int(asked), int(results), int(failures or 0), error, name))
+    return tuple(made)
 
 
 done = Observation("completed")
@@ -131,7 +146,8 @@ MATRIX = {
         FAILED, "The strategy announced 3 rounds, but none began."),
     "nothing printed": (
         done,
-        UNVERIFIED, "The run finished, but printed nothing that tells whether SuperNodes did any work."),
+        UNVERIFIED, ("The run finished, but printed nothing that tells whether SuperNodes did any work, "
+                    "and the SuperLink did not count their replies.")),
     "a strategy of the app's own that never counts": (
         replace(done, progress=rounds("?/2 2/2", "?/2 2/2", strategy="Mine")),
         UNVERIFIED, "The run finished, but its log does not say how many SuperNodes replied in rounds 1, 2."),
@@ -150,6 +166,72 @@ MATRIX = {
     "lines may be missing, but none that matters": (
         replace(done, progress=GOOD, log_complete=False),
         SUCCEEDED, "All 3 rounds got a result from every SuperNode that was asked."),
+    # --- the SuperLink counted: that decides what the log leaves open ---------------------------------------------
+    "a loop of the app's own that worked": (
+        replace(done, replies=counts("a 6/6", "b 6/6")),
+        SUCCEEDED, "12 replies from 2 SuperNodes, none an error."),
+    "one message, one reply": (
+        replace(done, replies=counts("a 1/1")),
+        SUCCEEDED, "1 reply from 1 SuperNode, none an error."),
+    "a loop of the app's own, and every ClientApp raised": (
+        replace(done, replies=counts("a 0/3+3", "b 0/3+3")),
+        FAILED, "No SuperNode replied with a result: 6 of 6 replies were errors (a, b)."),
+    "a loop of the app's own, and nobody ever replied": (
+        replace(done, replies=counts("a 0/3", "b 0/1")),
+        FAILED, "No SuperNode replied with a result: 4 messages got no reply (a, b)."),
+    "one kind of message without any result": (
+        replace(done, replies=(*counts("a 3/3", "b 3/3"), *counts("a 0/1+1", "b 0/1", kind="query"))),
+        FAILED, ("No SuperNode replied to a message of type 'query' with a result: "
+                "1 of 1 reply was an error (a), and 1 message got no reply (b).")),
+    "one SuperNode of two raised": (
+        replace(done, replies=counts("a 3/3", "b 2/3+1")),
+        DEGRADED, "1 of 6 replies was an error (b)."),
+    "a SuperNode that fell silent": (
+        replace(done, replies=counts("a 3/3", "b 1/3")),
+        DEGRADED, "2 messages got no reply (b)."),
+    "a SuperNode whose name nobody knows": (
+        replace(done, replies=(Replies("77", "train", 1, 0, 1),)),
+        FAILED, "No SuperNode replied with a result: 1 of 1 reply was an error (SuperNode 77)."),
+    "nobody was asked, and it was counted": (
+        replace(done, replies=()),
+        UNVERIFIED, "The run finished, but its ServerApp sent no message to any SuperNode."),
+    "a strategy that announced 0 rounds": (
+        replace(done, progress=rounds(total=0), replies=()),
+        UNVERIFIED, "The strategy announced 0 rounds, so it asked no SuperNode for anything."),
+    "0 rounds, and nobody counted": (
+        replace(done, progress=rounds(total=0)),
+        UNVERIFIED, "The strategy announced 0 rounds, so it asked no SuperNode for anything."),
+    "rounds that do not tell of replies, counted": (
+        replace(done, progress=rounds("?/2", "?/2", strategy="Mine"), replies=counts("a 2/2", "b 2/2")),
+        SUCCEEDED, "4 replies from 2 SuperNodes, none an error."),
+    "rounds that do not tell of replies, and errors were counted": (
+        replace(done, progress=rounds("?/2", "?/2", strategy="Mine"), replies=counts("a 2/2", "b 1/2+1")),
+        DEGRADED, "1 of 4 replies was an error (b)."),
+    "too few rounds that do not tell of replies": (
+        replace(done, progress=rounds("?/2", strategy="Mine", total=3, finished=False), replies=counts("a 1/1")),
+        DEGRADED, "Only 1 of 3 announced rounds happened."),
+    "rounds that hide an error": (
+        replace(done, progress=GOOD, replies=counts("a 6/6", "b 5/6+1")),
+        DEGRADED, ("All 3 rounds got a result from every SuperNode that was asked, "
+                  "but 1 of 6 replies was an error (b).")),
+    "rounds that waited for fewer than they asked, as the strategy wants it": (
+        replace(done, progress=GOOD, replies=counts("a 6/6", "b 5/6")),
+        SUCCEEDED, "All 3 rounds got a result from every SuperNode that was asked."),
+    "rounds that failed, with names": (
+        replace(done, progress=rounds("0/2+2"), replies=counts("a 0/1+1", "b 0/1+1")),
+        FAILED, "Round 1 of 1 got no train result (2 of 2 SuperNodes failed). Errors came from a, b."),
+    "rounds that were short, with names": (
+        replace(done, progress=rounds("1/2+1"), replies=counts("a 1/1", "b 0/1+1")),
+        DEGRADED, "1 of 1 round was short: round 1 got 1 of 2 train results. Errors came from b."),
+    "an app that gave up after errors": (
+        Observation("failed", serverapp_traceback=f"{TRACE}KeyError: 'x'", replies=counts("a 0/1+1")),
+        FAILED, "The ServerApp failed: KeyError: 'x'. Errors came from a."),
+    "an app that failed by itself": (
+        Observation("failed", serverapp_traceback=f"{TRACE}KeyError: 'x'", replies=counts("a 1/1")),
+        FAILED, "The ServerApp failed: KeyError: 'x'."),
+    "took too long, while ClientApps raised": (
+        Observation("stopped", timed_out=True, timeout=9.0, replies=counts("a 0/1+1", "b 1/1")),
+        TIMED_OUT, "The run took longer than 9 s and was stopped. Errors came from a."),
     # --- asked to stop, too late: what completed, completed -------------------------------------------------------
     "completed before it heard of the stop": (
         replace(done, progress=GOOD, stop_asked=True),
@@ -226,6 +308,27 @@ DETAILS = {
     "clients failed and left no traceback: their replies": (
         replace(done, progress=replace(rounds("0/2+2"), errors=ERRORS)),
         "SuperNode 7: ValueError: c\nSuperNode 8: ValueError: d"),
+    "clients failed and left no traceback, and somebody counted: what they said": (
+        replace(done, progress=replace(rounds("0/2+2"), errors=ERRORS), replies=counts("a 0/1+1", "b 0/1+1")),
+        "a: ValueError: a\nb: ValueError: b"),
+    "clients failed and left no traceback: their replies, by name": (
+        replace(done, progress=replace(rounds("0/2+2"), errors=ERRORS), nodes={"7": "site-0"}),
+        "site-0: ValueError: c\nSuperNode 8: ValueError: d"),
+    "all clients of an own loop failed: the ClientApp's": (
+        replace(done, replies=counts("a 0/1+1"), clientapp_traceback=CLIENT, serverapp_traceback=SERVER), CLIENT),
+    "an own loop worked: nothing to explain": (
+        replace(done, replies=counts("a 1/1"), clientapp_traceback=CLIENT), ""),
+    "the ServerApp of an own loop failed for want of results: both, the cause first": (
+        Observation("failed", "words", replies=counts("a 0/1+1"), serverapp_traceback=SERVER,
+                    clientapp_traceback=CLIENT),
+        f"{CLIENT}\n\nand then, in the ServerApp:\n\n{SERVER}"),
+    "stopped after errors: the ClientApp's": (
+        Observation("stopped", stop_asked=True, replies=counts("a 0/1+1"), clientapp_traceback=CLIENT,
+                    serverapp_traceback=SERVER), CLIENT),
+    "took too long, with errors in the log alone: the ClientApp's": (
+        Observation("stopped", timed_out=True, progress=rounds("0/2+2", "?/2"), clientapp_traceback=CLIENT), CLIENT),
+    "stopped without any error: a traceback is only how it ended": (
+        Observation("stopped", stop_asked=True, replies=counts("a 1/2"), clientapp_traceback=CLIENT), ""),
     "the ServerApp failed: its own": (
         Observation("failed", "words", IN_ROUND_2, serverapp_traceback=SERVER, clientapp_traceback=CLIENT), SERVER),
     "the ServerApp failed for want of results: both, the cause first": (
@@ -257,6 +360,13 @@ PROGRESSES = st.builds(
     rounds=st.lists(ROUNDS, max_size=4).map(tuple),
     finished=st.booleans(),
 )
+FEW = st.integers(0, 3)
+REPLIES = st.builds(
+    lambda node, kind, results, failures, silent: Replies(
+        node, kind, results + failures + silent, results, failures, "oops" if failures else "", ""
+    ),
+    *(st.sampled_from("abc"), st.sampled_from(["train", "query"]), FEW, FEW, FEW),
+)
 OBSERVATIONS = st.builds(
     Observation,
     outcome=st.sampled_from(["completed", "failed", "stopped", "", "something new"]),
@@ -270,6 +380,7 @@ OBSERVATIONS = st.builds(
     expected_nodes=COUNTS,
     log_complete=st.booleans(),
     timeout=st.none() | st.floats(0, 1e6),
+    replies=st.none() | st.lists(REPLIES, max_size=4).map(tuple),
 )
 
 
@@ -281,7 +392,11 @@ def test_there_is_a_verdict_for_everything_and_it_never_claims_too_much(seen: Ob
     assert judged.reason.endswith((".", "!", "?"))
     if judged.verdict in (SUCCEEDED, DEGRADED):
         assert seen.outcome == "completed"
-        assert seen.progress.rounds
+        assert seen.progress.rounds or seen.replies
+        if judged.verdict is SUCCEEDED:
+            assert not any(one.failures for one in seen.replies or ())
+        if seen.replies and all(any(o.results for o in seen.replies if o.kind == k.kind) for k in seen.replies):
+            return  # rounds whose log leaves something open may be proven by this
         for one in seen.progress.rounds:
             told = [e for e in one.exchanges if e.sampled != 0 or e.results]
             assert told

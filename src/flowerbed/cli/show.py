@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from flowerbed.cli.output import Output
 from flowerbed.counting import counted
+from flowerbed.runs import replied
 from flowerbed.runs.foreign import SUBMITTER
 from flowerbed.runs.history import HEADINGS, LEAST_NEEDED, LONG, last_metrics, row, seconds, state, submitted
-from flowerbed.runs.records import Phase, RunRecord
+from flowerbed.runs.records import Phase, Round, RunRecord
 from flowerbed.runs.runtime import OFFLINE, ComponentStatus, Runtime
 from flowerbed.runs.table import chosen_metrics, other_metrics, round_line, rows
 from flowerbed.runs.table import number as shown_number
@@ -36,6 +37,7 @@ def follow(out: Output, runtime: Runtime, number: int, *, interrupted: Callable[
     """
     stopping = False
     shown_rounds = 0
+    shown_error = ""
     shown: tuple[Phase, str] | None = None
     after = runtime.last_event()
     with out.working(f"run {number}: submitted"):
@@ -46,6 +48,9 @@ def follow(out: Output, runtime: Runtime, number: int, *, interrupted: Callable[
                 out.data("round", item)
                 out.say(f"  {round_line(item, record.total_rounds, chosen_metrics(done[:count]))}")
             shown_rounds = max(shown_rounds, len(done))
+            if shown_error != (error := _error_to_show(record, done)):
+                shown_error = error
+                out.say(f"    {error}")
             if record.phase is Phase.FINISHED:
                 return record
             for event_number, event in runtime.events(after=after):
@@ -90,6 +95,7 @@ def show_run(out: Output, record: RunRecord, *, log: str) -> None:
         headings, *body = rows(record.rounds)
         out.table(headings, body, least_needed=["seconds", *reversed(chosen_metrics(record.rounds)[1:])])
         _show_other_metrics(out, record)
+    _show_replies(out, record)
     if record.detail:
         out.say()
         out.say(record.detail.rstrip())
@@ -103,6 +109,22 @@ def show_run(out: Output, record: RunRecord, *, log: str) -> None:
         lasted = "" if (took := seconds(record)) is None else f", took {took:.1f} s"
         by = f" by {SUBMITTER}" if record.foreign else ""
         out.say(f"  submitted  {submitted(record)} UTC{by}{lasted}; Flower's id is {record.flower_id}")
+
+
+def _error_to_show(record: RunRecord, done: Sequence[Round]) -> str:
+    """Return the ClientApp's error once a round with failures is shown, or at once where the log tells no round."""
+    failed = any(exchange.failures for one in done for exchange in one.exchanges)
+    return record.client_error if failed or not record.rounds else ""
+
+
+def _show_replies(out: Output, record: RunRecord) -> None:
+    """Show what each SuperNode replied, where rounds do not tell it or some reply was an error."""
+    replies = record.replies or ()
+    if not replies or (record.rounds and not any(one.failures for one in replies)):
+        return
+    out.say()
+    headings, *body = replied.rows(replies)
+    out.table(headings, body, long=headings[-1])
 
 
 def _show_other_metrics(out: Output, record: RunRecord) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from flowerbed.errors import ControlError, FlowerbedError
 from flowerbed.kubernetes.control import ControlLink
 from flowerbed.kubernetes.run_records import Kept
+from flowerbed.runs import replied
 from flowerbed.runs.absence import Absence
 from flowerbed.runs.records import Phase, RunRecord, Verdict
 from flowerbed.runs.run_log import RunLog
@@ -42,6 +43,8 @@ LOST_SECONDS = 5.0
 """How long an end of its Pod's container may take to be counted, after a ServerApp failed without a word."""
 LONG_AGO_SECONDS = 60.0
 """A run that failed before that has nothing to do with a Pod that is another one now."""
+NAMES_TRIES = 5
+"""How often is looked for the name of an id that nobody knows."""
 LOG_CHARACTERS = 4_000_000
 """Of the log kept in memory at most, for the traceback at its end."""
 
@@ -58,6 +61,9 @@ class Surroundings(Protocol):
 
     def clientapp_traceback(self, since: float) -> str:
         """Return the last traceback in a ClientApp's log since a time."""
+
+    def node_names(self) -> dict[str, str]:
+        """Return the SuperNodes' names by Flower's ids of them, as far as they are known."""
 
     def nodes_expected(self) -> int:
         """Return how many SuperNodes there shall be."""
@@ -120,6 +126,7 @@ class Follower:
         self._heard = time.monotonic()  # the last piece of its log
         self._moved = kept.record.submitted_at or time.time()  # when the run was last seen to do something
         self._seen: tuple[float, Seen] | None = None
+        self._names_tries = 0
         self._thread = threading.Thread(target=self._follow, name=f"run {kept.record.number}", daemon=True)
         self._thread.start()
 
@@ -195,9 +202,11 @@ class Follower:
                 self._moved = time.time() if self._told else self._moved
                 self._note(phase=Phase(state["status"]))
                 self._report("run", str(self.record.number), self.record.phase.value)
+            self._look_at_replies()
             self._told = self._told or state is not None
             self._note_waiting()
-            if self.record != written and not self._glancing:
+            news = replace(self.record, replies=written.replies) != written  # not for each reply
+            if news and not self._glancing:
                 written = self.record
                 self._keep()
             self._check_time()
@@ -224,6 +233,24 @@ class Follower:
         if self._seen is None or now - self._seen[0] > LOOK_SECONDS:
             self._seen = (now, self._around.seen())
         return self._seen[1]
+
+    def _look_at_replies(self) -> None:
+        """Take note of what the SuperLink has counted, and of whose replies these are."""
+        try:
+            rows = self._around.link.ask("replies", run=self.record.flower_id, timeout=10)["counted"]
+        except ControlError:
+            return
+        with self._lock:
+            told = self._log.progress.errors
+        ids = {*(row["node"] for row in rows or ()), *(error.node for error in told)}
+        names = self.record.nodes
+        if ids - names.keys() and self._names_tries < NAMES_TRIES:
+            self._names_tries += 1
+            with suppress(FlowerbedError):
+                names = names | self._around.node_names()
+        known = {node: names[node] for node in ids if node in names}
+        with self._lock:
+            self.kept = replace(self.kept, record=replied.noted(self.record, rows, told, known))
 
     def _keep(self) -> None:
         try:
@@ -295,6 +322,8 @@ class Follower:
             self._log.feed("", time.time(), last=True, completed=outcome == "completed")
             progress = self._log.progress
         self._around.link.unfollow(str(self.record.flower_id))
+        self._names_tries = 0
+        self._look_at_replies()
         traceback = last_traceback(self._text) or ""
         if outcome == "failed" and not (lost or traceback):
             lost = self._lost_with_a_word(float((state or {}).get("finished_at") or 0.0))
@@ -313,6 +342,8 @@ class Follower:
             serverapp_traceback=traceback,
             done_meanwhile=aside.done_meanwhile,
             superlink_away=self._absence.longest,
+            replies=self.record.replies,
+            nodes=self.record.nodes,
         )
         judgement = self._judge(seen)
         self._note(
@@ -346,7 +377,8 @@ class Follower:
     def _judge(self, seen: Observation) -> Judgement:
         """Judge; what ClientApps said is fetched only where something went wrong."""
         judgement = judge(seen)
-        if judgement.verdict in (Verdict.SUCCEEDED, Verdict.STOPPED):
+        stopped = judgement.verdict is Verdict.STOPPED and not seen.clients_failed
+        if judgement.verdict is Verdict.SUCCEEDED or stopped:
             return judgement
         try:
             said = self._around.clientapp_traceback(self.record.submitted_at or 0.0)

@@ -5,12 +5,13 @@ Only looks. The SuperLink is asked through `flowerbed.kubernetes.control`, in it
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from flowerbed.errors import ClusterRefused, ControlError
@@ -25,7 +26,7 @@ from flowerbed.kubernetes.control import ControlLink, Place
 from flowerbed.kubernetes.living import Living, container_statuses, name
 from flowerbed.kubernetes.manifests import names
 from flowerbed.kubernetes.manifests.places import RESULTS
-from flowerbed.kubernetes.manifests.trust import dismissed_nodes, external_nodes
+from flowerbed.kubernetes.manifests.trust import admitted_nodes, dismissed_nodes, external_nodes
 from flowerbed.runs.readiness import Readiness
 from flowerbed.runs.tracebacks import last_traceback
 from flowerbed.runs.waiting import Seen
@@ -43,6 +44,13 @@ TRACEBACK_PODS = 20
 
 PATIENCE_SECONDS = 5.0
 """How long the SuperLink may take to say which SuperNodes are online, while a run may wait for one."""
+NAMED_PODS = 50
+"""Of how many SuperNodes without keys the log is read at most, for the id that Flower gave them."""
+
+SAID_LINES = 500
+"""How many lines from a log's beginning are read for that; each start of a SuperNode says it once."""
+
+SAID_ID = re.compile(r"SuperNode ID: (\d+)")
 
 _ANY_FILE = "import os, sys; print(os.path.isdir(sys.argv[1]) and any(os.scandir(sys.argv[1])))"
 
@@ -213,6 +221,29 @@ class Observer:
     def serverapp_incarnation(self) -> str:
         """Return which incarnation of the ServerApp's SuperExec is there; empty if none runs."""
         return next((looking.incarnation(pod) for pod in self.look().pods_of(Role.SERVERAPP_SUPEREXEC)), "")
+
+    def node_names(self) -> dict[str, str]:
+        """Return the SuperNodes' names by Flower's ids of them: by their keys, else by what they said as they began."""
+        found = self.look()
+        listed = self._listed()
+        names_of = {
+            key: node
+            for known in (dismissed_nodes(listed), admitted_nodes(listed))
+            for node, kept in known.items()
+            for key in kept
+        }
+        if names_of:
+            nodes = self.link.ask("nodes", timeout=10)
+            return {str(node["id"]): names_of[node["key"]] for node in nodes if node["key"] in names_of}
+        pods = found.pods_of(Role.SUPERNODE)[:NAMED_PODS] if found.colocated else []
+        return {said: found.short(pod) for pod in pods for said in self._said_ids(pod)}
+
+    def _said_ids(self, pod: Mapping[str, Any]) -> list[str]:
+        """Return the ids that a SuperNode's log says that it has."""
+        with suppress(ClusterRefused):
+            lines = self.cluster.logs(name(pod), self.namespace, container=pod["spec"]["containers"][0]["name"])
+            return [found[1] for line in islice(lines, SAID_LINES) if (found := SAID_ID.search(line))]
+        return []
 
     def nodes_expected(self) -> int:
         """Return how many SuperNodes there shall be."""

@@ -19,9 +19,11 @@ from flowerbed.local import logs
 from flowerbed.local.adopting import Adopting
 from flowerbed.local.client import ClientError, ControlClient
 from flowerbed.local.layout import StateFolder
+from flowerbed.local.node_names import NodeNames
 from flowerbed.local.plan import Plan
 from flowerbed.local.store import Store
 from flowerbed.local.unit import log_sizes
+from flowerbed.runs import replied
 from flowerbed.runs.absence import Absence
 from flowerbed.runs.records import LOST_WITH_SUPERVISOR, Phase, RunRecord, Verdict
 from flowerbed.runs.run_log import RunLog
@@ -73,6 +75,8 @@ class Follower:
         Seconds from submission after which the run is stopped.
     on_end : callable
         Called with the run's number when it has its verdict.
+    names : NodeNames
+        The SuperNodes' names.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class Follower:
         around: Surroundings,
         record: RunRecord,
         *,
+        names: NodeNames,
         marks: dict[str, int],
         timeout: float | None,
         on_end: Callable[[int], None],
@@ -89,6 +94,7 @@ class Follower:
         self.log_complete = True
         self.lost_since: float | None = None
         self._around = around
+        self._names = names
         self._marks = marks
         self._timeout = timeout
         self._on_end = on_end
@@ -134,6 +140,8 @@ class Follower:
         if not self._told.feed(text, at, last=last, completed=completed):
             return
         progress = self._told.progress
+        if progress.errors and not self.record.client_error:
+            self._wake.set()  # it is told at once, with the SuperNode's name
         if replace(progress, waiting=None) != before:  # a strategy that waits says so each second
             self._moved = time.monotonic()
             self._write(rounds=progress.rounds, total_rounds=progress.total_rounds)
@@ -177,6 +185,7 @@ class Follower:
             if state["status"] == "finished" or self.lost:
                 await self._finish(state)
                 return
+            await self._look_at_replies()
             self._note_waiting()
             phase = Phase(state["status"])
             if phase is not self.record.phase:
@@ -214,6 +223,19 @@ class Follower:
         self._absence.asked(time.monotonic(), answered=True)
         return found[0] if found else None
 
+    async def _look_at_replies(self) -> None:
+        """Write down what the SuperLink has counted, if that has changed."""
+        try:
+            rows = (await self._around.client.ask("replies", run=self.record.flower_id, timeout=10))["counted"]
+        except ClientError:
+            return
+        told = self._told.progress.errors
+        names = await self._names.of([*(row["node"] for row in rows or ()), *(error.node for error in told)])
+        record = replied.noted(self.record, rows, told, names)
+        if record != self.record:
+            self._around.store.write_run(record)
+            self.record = record
+
     async def stop(self) -> bool:
         """Ask the SuperLink to stop the run."""
         self._stop_asked = True
@@ -237,6 +259,7 @@ class Follower:
             self._around.report("run", str(self.record.number), "the end of its log did not come")
         ended_at = state.get("finished_at") or time.time()
         self._advance("", at=ended_at, last=True, completed=state["sub"] == "completed")
+        await self._look_at_replies()
         self._judge(state, waited_for)
 
     async def _give_up_run(self) -> None:
@@ -250,7 +273,8 @@ class Follower:
         """End the following with a verdict that is not Flower's to know."""
         if self._task is not None:
             self._task.cancel()
-        self._close(verdict, reason, "")
+        said = self._traceback_of(Role.CLIENTAPP_SUPEREXEC) or replied.errors(self.record.replies)
+        self._close(verdict, reason, said if self.record.client_error else "")
 
     def _judge(self, state: dict[str, Any], waited_for: str) -> None:
         serverapp_log = logs.read_from(self._folder / "serverapp.log", 0)
@@ -270,6 +294,8 @@ class Follower:
                 expected_nodes=self._around.plan.count(Role.SUPERNODE),
                 serverapp_traceback=last_traceback(serverapp_log) or self._traceback_of(Role.SERVERAPP_SUPEREXEC) or "",
                 clientapp_traceback=self._traceback_of(Role.CLIENTAPP_SUPEREXEC),
+                replies=self.record.replies,
+                nodes=self.record.nodes,
             )
         )
         self.record = replace(self.record, outcome=state["sub"])
@@ -315,6 +341,7 @@ class Followers:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self._active: dict[int, Follower] = {}
+        self._names = NodeNames(around)
         self.adopting = Adopting(around, self._follow)
         self._chores: set[asyncio.Task[None]] = set()
 
@@ -341,7 +368,7 @@ class Followers:
         link.parent.mkdir(parents=True, exist_ok=True)
         if not link.is_symlink():
             link.symlink_to(f"../../results/{record.flower_id}")
-        follower = Follower(self._around, record, marks=marks, timeout=timeout, on_end=self.forget)
+        follower = Follower(self._around, record, names=self._names, marks=marks, timeout=timeout, on_end=self.forget)
         self._active[record.number] = follower
         follower.begin()
         return follower

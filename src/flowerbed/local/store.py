@@ -207,7 +207,7 @@ class Store:
             db.execute(
                 "UPDATE runs SET flower_id = ?, app = ?, phase = ?, outcome = ?, verdict = ?, reason = ?, detail = ?,"
                 " rounds = ?, total_rounds = ?, finished_at = ?, results = ?, replies = ?, nodes = ?,"
-                " waits_for = ? WHERE number = ?",
+                " waits_for = ?, client_error = ? WHERE number = ?",
                 (
                     record.flower_id,
                     record.app,
@@ -223,6 +223,7 @@ class Store:
                     None if record.replies is None else json.dumps([asdict(item) for item in record.replies]),
                     json.dumps(record.nodes),
                     record.waits_for,
+                    record.client_error,
                     record.number,
                 ),
             )
@@ -274,6 +275,7 @@ def _run(row: sqlite3.Row) -> RunRecord:
         nodes=json.loads(row["nodes"]),
         foreign=bool(row["is_foreign"]),
         waits_for=row["waits_for"],
+        client_error=row["client_error"],
     )
 
 

@@ -159,6 +159,8 @@ class RunRecord:
         Somebody else submitted it to the SuperLink, such as ``flwr run``, and not Flowerbed.
     waits_for : str
         What a run that is not finished waits for, in words that go on from "waits for"; empty if for nothing.
+    client_error : str
+        The first error that a SuperNode replied with, in one line that names the SuperNode; empty without one.
     """
 
     number: int
@@ -179,6 +181,7 @@ class RunRecord:
     nodes: dict[str, str] = field(default_factory=dict)
     foreign: bool = False
     waits_for: str = ""
+    client_error: str = ""
 
     @property
     def finished_rounds(self) -> tuple[Round, ...]:

@@ -15,19 +15,22 @@ unknown                                the log does not say how many replied
 
 Flower's own strategies print nothing at all when no reply came in time (``_check_and_log_replies`` returns early), so
 there silence is *empty*; of an app's own strategy that never counts aloud it is *unknown*.
+
+Where the SuperLink counted replies itself, they decide what the log leaves open: all of a run that tells of no round, a
+round with an unknown exchange, and whether there were errors at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from flowerbed.counting import counted as _count
-from flowerbed.runs import absence
+from flowerbed.runs import absence, replied
 from flowerbed.runs.events import LEGACY
 from flowerbed.runs.progress import Progress
-from flowerbed.runs.records import Exchange, Round, Verdict
+from flowerbed.runs.records import Exchange, Replies, Round, Verdict
 from flowerbed.runs.tracebacks import summary_of
 
 # ``flwr.serverapp.strategy`` in 1.22 to 1.42; all of them count replies through FedAvg._check_and_log_replies.
@@ -87,6 +90,10 @@ class Observation:
         What Flowerbed did to the federation while the run went on (``restarted superlink (another superlink.crt)``).
     superlink_away : float
         For how long, in seconds, the SuperLink did not answer at the most.
+    replies : tuple of Replies or None
+        What the SuperLink counted; None where nobody counted.
+    nodes : mapping of str to str
+        SuperNodes' names by Flower's ids of them.
     """
 
     outcome: str
@@ -103,6 +110,14 @@ class Observation:
     waited_for: str = ""
     done_meanwhile: tuple[str, ...] = ()
     superlink_away: float = 0.0
+    replies: tuple[Replies, ...] | None = None
+    nodes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def clients_failed(self) -> bool:
+        """Whether some reply is known to have been an error."""
+        told = (exchange.failures for one in self.progress.rounds for exchange in one.exchanges)
+        return bool(replied.failing(self.replies) or self.progress.errors or any(told))
 
 
 @dataclass(frozen=True)
@@ -134,15 +149,15 @@ def _judge(seen: Observation) -> Judgement:
     if seen.timed_out:
         limit = "the time it was given" if seen.timeout is None else f"{seen.timeout:g} s"
         reason = f"The run took longer than {limit} and was stopped{_how_far(seen)}{_while_waiting(seen)}."
-        return Judgement(Verdict.TIMED_OUT, reason)
+        return _ended(Verdict.TIMED_OUT, reason, seen)
     if seen.stop_asked:
-        return Judgement(Verdict.STOPPED, f"The run was stopped on request{_how_far(seen)}{_while_waiting(seen)}.")
+        reason = f"The run was stopped on request{_how_far(seen)}{_while_waiting(seen)}."
+        return _ended(Verdict.STOPPED, reason, seen)
     if seen.serverapp_lost:
         return Judgement(Verdict.FAILED, _lost(seen), _server_detail(seen))
     if seen.outcome == "stopped":
-        return Judgement(
-            Verdict.STOPPED, f"The run was stopped{_how_far(seen)}, but not by Flowerbed{_while_waiting(seen)}."
-        )
+        reason = f"The run was stopped{_how_far(seen)}, but not by Flowerbed{_while_waiting(seen)}."
+        return _ended(Verdict.STOPPED, reason, seen)
     if seen.serverapp_traceback and "ServerApp" in seen.progress.raised:
         return _failed(seen)
     return Judgement(Verdict.UNVERIFIED, f"Flower never said how the run ended{_how_far(seen)}.", _server_detail(seen))
@@ -161,42 +176,78 @@ def _judge_rounds(seen: Observation) -> Judgement:
     progress = seen.progress
     rounds, total = progress.rounds, progress.total_rounds
     if not rounds and not total:
-        reason = "The run finished, but printed nothing that tells whether SuperNodes did any work."
-        return Judgement(Verdict.UNVERIFIED, reason)
+        return _judge_without_rounds(seen)
     if not rounds:
         begun = f"The strategy announced {_count(total or 0, 'round')}, but none began"
         if not seen.log_complete:
             return Judgement(Verdict.UNVERIFIED, f"{begun} in the part of the log that arrived.")
         return Judgement(Verdict.FAILED, f"{begun}.", _client_detail(seen))
 
-    counted = {e.kind for one in rounds for e in one.exchanges if e.results is not None}
-    kinds = [[_classify(e, one, seen, counted) for e in one.exchanges] for one in rounds]
+    aloud = {e.kind for one in rounds for e in one.exchanges if e.results is not None}
+    kinds = [[_classify(e, one, seen, aloud) for e in one.exchanges] for one in rounds]
 
     for one, states in zip(rounds, kinds, strict=True):
         if _Exchange.EMPTY in states:
             reason = f"Round {_of_total(one, total)} got no {_empty(one, states)}."
-            return Judgement(Verdict.FAILED, reason, _client_detail(seen))
+            return _with_names(Verdict.FAILED, reason, seen)
         if states and all(state is _Exchange.SKIPPED for state in states):
             reason = f"Round {_of_total(one, total)} asked no SuperNode to do anything."
             return Judgement(Verdict.FAILED, reason, _client_detail(seen))
 
     silent = [one for one, states in zip(rounds, kinds, strict=True) if not states or _Exchange.UNKNOWN in states]
-    if silent:
+    missing = (total or 0) - len(rounds)
+    if silent and seen.replies is not None:
+        verdict, reason = replied.verdict_of(seen.replies)
+        if verdict is not Verdict.SUCCEEDED or missing <= 0:
+            return Judgement(verdict, reason, "" if verdict is Verdict.SUCCEEDED else _client_detail(seen))
+    elif silent:
         which = _numbers([one.number for one in silent])
         reason = f"The run finished, but its log does not say how many SuperNodes replied in {which}."
         return Judgement(Verdict.UNVERIFIED, reason, _client_detail(seen))
 
     short = [one for one, states in zip(rounds, kinds, strict=True) if _Exchange.SHORT in states]
-    missing = (total or 0) - len(rounds)
     if not seen.log_complete and (missing > 0 or not progress.finished):
         reason = f"The run finished, but its log broke off in round {_of_total(rounds[-1], total)}."
         return Judgement(Verdict.UNVERIFIED, reason, _client_detail(seen))
     if short or missing > 0:
-        return Judgement(Verdict.DEGRADED, _degraded_reason(rounds, short, total, missing), _client_detail(seen))
+        return _with_names(Verdict.DEGRADED, _degraded_reason(rounds, short, total, missing), seen)
     few = [one for one in rounds if _asked_few(one, seen.expected_nodes)]
     note = f" ({_numbers([one.number for one in few])} asked fewer than all {seen.expected_nodes})" if few else ""
     every = "The round" if len(rounds) == 1 else f"All {len(rounds)} rounds"
-    return Judgement(Verdict.SUCCEEDED, f"{every} got a result from every SuperNode that was asked{note}.")
+    reason = f"{every} got a result from every SuperNode that was asked{note}"
+    if bad := [one for one in seen.replies or () if one.failures]:  # a strategy that leaves errors out of its count
+        return Judgement(Verdict.DEGRADED, f"{reason}, but {replied.faults(bad)}.", _client_detail(seen))
+    return Judgement(Verdict.SUCCEEDED, f"{reason}.")
+
+
+def _judge_without_rounds(seen: Observation) -> Judgement:
+    """Judge a run whose log tells of no round: an app with a loop of its own, or a strategy that had nothing to do."""
+    if seen.replies:
+        verdict, reason = replied.verdict_of(seen.replies)
+        return Judgement(verdict, reason, "" if verdict is Verdict.SUCCEEDED else _client_detail(seen))
+    if seen.progress.total_rounds == 0:
+        return Judgement(Verdict.UNVERIFIED, "The strategy announced 0 rounds, so it asked no SuperNode for anything.")
+    if seen.replies is not None:
+        return Judgement(*replied.verdict_of(seen.replies))
+    unknown = "The run finished, but printed nothing that tells whether SuperNodes did any work"
+    return Judgement(Verdict.UNVERIFIED, f"{unknown}, and the SuperLink did not count their replies.")
+
+
+def _with_names(verdict: Verdict, reason: str, seen: Observation) -> Judgement:
+    """Judge a run that SuperNodes failed, and name them where they are known."""
+    return Judgement(verdict, _naming(reason, seen), _client_detail(seen))
+
+
+def _naming(reason: str, seen: Observation) -> str:
+    names = replied.failing(seen.replies)
+    return f"{reason} Errors came from {names}." if names else reason
+
+
+def _ended(verdict: Verdict, reason: str, seen: Observation) -> Judgement:
+    """Judge a run that was stopped; what ClientApps did wrong until then may be why it went nowhere."""
+    if not seen.clients_failed:
+        return Judgement(verdict, reason)
+    return _with_names(verdict, reason, replace(seen, serverapp_traceback=""))
 
 
 def _classify(exchange: Exchange, one: Round, seen: Observation, counted: set[str]) -> _Exchange:
@@ -221,11 +272,15 @@ def _failed(seen: Observation) -> Judgement:
         return Judgement(Verdict.FAILED, _lost(seen), _server_detail(seen))
     said = summary_of(seen.serverapp_traceback) or next(iter(seen.details.strip().splitlines()), "")
     reason = f"The ServerApp failed{_how_far(seen)}{f': {said}' if said else ''}"
-    detail = _server_detail(seen)
-    if seen.clientapp_traceback and seen.serverapp_traceback and _last_came_back_empty(seen.progress):
-        # Some strategies raise when there is nothing to aggregate: the ClientApp's error is the cause.
-        detail = f"{seen.clientapp_traceback.rstrip()}\n\nand then, in the ServerApp:\n\n{seen.serverapp_traceback}"
-    return Judgement(Verdict.FAILED, reason if reason.endswith((".", "!", "?")) else f"{reason}.", detail)
+    reason = reason if reason.endswith((".", "!", "?")) else f"{reason}."
+    alone = not seen.progress.rounds and replied.failing(seen.replies)
+    if not (alone or _last_came_back_empty(seen.progress)):
+        return Judgement(Verdict.FAILED, reason, _server_detail(seen))
+    # Many apps raise when there is nothing to aggregate: the ClientApp's error is the cause.
+    said = _client_detail(replace(seen, serverapp_traceback="")).rstrip()
+    parts = [said, "and then, in the ServerApp:", seen.serverapp_traceback] if said and seen.serverapp_traceback else []
+    detail = "\n\n".join(parts) or _server_detail(seen)
+    return Judgement(Verdict.FAILED, _naming(reason, seen), detail)
 
 
 def _last_came_back_empty(progress: Progress) -> bool:
@@ -302,9 +357,13 @@ def _client_detail(seen: Observation) -> str:
     """Explain what ClientApps did wrong: a traceback, else what their error replies said, else the ServerApp's."""
     if seen.clientapp_traceback:
         return seen.clientapp_traceback
+    if told := replied.errors(seen.replies):
+        return told
     if seen.progress.errors:
-        replies = dict.fromkeys(f"SuperNode {error.node}: {error.reason}" for error in seen.progress.errors)
-        return "\n".join(replies)
+        said = (
+            f"{replied.called(error.node, seen.nodes)}: {replied.plain(error.reason)}" for error in seen.progress.errors
+        )
+        return "\n".join(dict.fromkeys(said))
     return seen.serverapp_traceback
 
 

@@ -38,7 +38,7 @@ def checking() -> tuple[Path, ...]:
 
 def control_client() -> tuple[Path, ...]:
     """Return the control client's files, its main module first: they can be sent to where it shall run."""
-    return (CLIENT, _HERE / "inside_control.py", _HERE / "inside_fab.py")
+    return (CLIENT, *(_HERE / f"{name}.py" for name in ("inside_control", "inside_fab", "inside_replies")))
 
 
 def at_sites() -> dict[str, Path]:
@@ -59,7 +59,7 @@ def in_pods() -> dict[str, Path]:
         "first_request.py",
         *("inside_admission.py", "register_nodes.py", "node_keys.py"),
         *("submit.py", "inside_inbox.py"),
-        *("client.py", "inside_control.py", "inside_fab.py"),
+        *("client.py", "inside_control.py", "inside_fab.py", "inside_replies.py"),
         *("launcher.py", "app_launcher.py"),
     )
     return {name: _HERE / name for name in names}

@@ -23,6 +23,8 @@ submit    ``app``, ``config``      ``run``, ``fab_hash``, ``fab_id``, ``fab_vers
 runs      ``run`` or ``newest``    ``run``, ``status``, ``sub``, ``details``, ``pending_at``, ``starting_at``, …, and
                                    ``app`` (``publisher/name==version``) and ``config``; of at least so many, or all
 stop      ``run``                  ``stopped``
+replies   ``run``                  ``counted``: for each SuperNode and kind of message ``node``, ``kind``, ``asked``,
+                                   ``results``, ``failures`` and ``error`` (the first); None where nobody counted
 follow    ``run``, ``after`` (0.0) nothing; log events from then on
 unfollow  ``run``                  nothing; no more of them
 ========= ======================== ==================================================================================
@@ -56,10 +58,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flowerbed.flower.inside import inside_control, inside_fab
+    from flowerbed.flower.inside import inside_control, inside_fab, inside_replies
 else:  # a script in Flower's environment: its folder is on the path, our package is not
     import inside_control
     import inside_fab
+    import inside_replies
 
 PRIVATE: dict[str, str] = {}
 """What is used of Flower that it does not promise to keep; here it is all in the two siblings."""
@@ -213,10 +216,18 @@ class Client:
         Where answers go.
     connect : callable
         Gives the Control API; imports Flower.
+    counted : inside_replies.Counted or None
+        What the SuperLink counts of its runs; None if it has no database.
     """
 
-    def __init__(self, outbox: Outbox, connect: Callable[[], inside_control.Control]) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        connect: Callable[[], inside_control.Control],
+        counted: inside_replies.Counted | None = None,
+    ) -> None:
         self._outbox = outbox
+        self._counted = counted
         self._followers: dict[str, Follower] = {}
         self._following = threading.Lock()
         self._workers = ThreadPoolExecutor(max_workers=8)
@@ -232,6 +243,7 @@ class Client:
             "submit": self._submit,
             "runs": self._runs,
             "stop": self._stop,
+            "replies": lambda request: {"counted": self._counted.of(_run_id(request)) if self._counted else None},
             "follow": self._follow,
             "unfollow": self._unfollow,
         }
@@ -352,7 +364,8 @@ def main() -> None:
             own=own(arguments.client_certificate, arguments.client_key),
         )
 
-    client = Client(outbox, connect)
+    counted = None if arguments.database is None else inside_replies.Counted(arguments.database)
+    client = Client(outbox, connect, counted)
     for line in sys.stdin.buffer:
         if line.strip():
             client.take(line)

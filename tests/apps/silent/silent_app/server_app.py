@@ -3,7 +3,7 @@
 import time
 
 import numpy as np
-from flwr.app import ArrayRecord, Context, Message, MessageType, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MessageType, RecordDict
 from flwr.serverapp import Grid, ServerApp
 
 app = ServerApp()
@@ -14,8 +14,11 @@ def main(grid: Grid, context: Context) -> None:
     while len(nodes := list(grid.get_node_ids())) < 2:
         time.sleep(1)
     for number in range(int(context.run_config["num-server-rounds"])):
-        content = RecordDict({"arrays": ArrayRecord([np.full(3, float(number))])})
+        arrays = ArrayRecord([np.full(3, float(number))])
+        content = RecordDict({"arrays": arrays, "failing": ConfigRecord({"where": context.run_config["failing"]})})
         questions = [Message(content, dst_node_id=node, message_type=MessageType.QUERY) for node in nodes]
         for answer in grid.send_and_receive(questions, timeout=300):
-            if not answer.has_content() or answer.content["sum"]["sum"] != 3.0 * number:
+            if answer.has_error():
+                continue
+            if answer.content["sum"]["sum"] != 3.0 * number:
                 raise RuntimeError("an answer is missing or wrong")
