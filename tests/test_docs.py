@@ -30,7 +30,7 @@ from flowerbed.kubernetes.audit.lived import LIVED_CHECKS
 from flowerbed.kubernetes.manifests import pod, run_job
 from flowerbed.kubernetes.manifests.objects import objects
 from flowerbed.local import backoff, logs, unit
-from flowerbed.local.doctor import Check
+from flowerbed.local.doctor_machine import Check
 from flowerbed.local.layout import StateFolder
 from flowerbed.runs.lines import LineParser
 from flowerbed.runs.names import PREFIX

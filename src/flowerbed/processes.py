@@ -156,6 +156,15 @@ def marked(state_folder: Path) -> list[int]:
     ]
 
 
+def all_marked() -> dict[str, list[int]]:
+    """Return the living processes of all federations of this user, by the path of the state folder (Linux only)."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for pid, _ in _process_table() if LINUX else ():
+        if folder := environment_of(pid).get(MARK):
+            found[folder].append(pid)
+    return dict(found)
+
+
 def alive(pid: int) -> bool:
     """Tell whether a process exists and is no zombie."""
     if LINUX:

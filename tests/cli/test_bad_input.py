@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,47 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def write(folder: Path, spec: str) -> None:
     (folder / "federation.yaml").write_text(HEAD + spec, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("spec", "old", "new", "found"),
+    [
+        ("  run: {config: {second: 1.0}}\n", "", "", "run-config"),
+        ("  run: {config: {num-server-rounds: 1.5}}\n", "", "", "run-config"),
+        ("  supernodes: [{name: a, replicas: 5000}]\n", "", "", "fits"),
+        ("  superlink: {ports: {fleet: PORT}}\n", "", "", "superlink"),
+        ("  superlink: {ports: {contrl: 9999}}\n", "", "", "file"),
+        ("  security: {tls: {mode: Secret, secretName: a}}\n", "", "", "superlink"),
+        ("", '"flwr>=1.22.0"', '"flwr<1.22"', "flower"),
+        ("", "[project]", '[project]\nrequires-python = "<3.9"', "app-python"),
+        ("", "[tool.flwr.app]", '[tool.uv.sources]\nnumpy = {path = "../np"}\n[tool.flwr.app]', "dependencies"),
+        ("", "[tool.flwr.app]", "[tool.uv.sources]\nnumpy = {workspace = true}\n[tool.flwr.app]", "dependencies"),
+        ("  app: {path: .}\n", "STATE", "", "folder"),
+    ],
+)
+def test_doctor_finds_what_up_refuses_and_says_it_in_the_same_words(
+    folder: Path, say: Say, monkeypatch: pytest.MonkeyPatch, spec: str, old: str, new: str, found: str
+) -> None:
+    monkeypatch.setenv("FLOWERBED_CACHE_DIR", str(folder.parent / "cache"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        pool = "" if "supernodes" in spec else "  supernodes: [{name: a}]\n"
+        write(folder, spec.replace("PORT", str(taken.getsockname()[1])) + pool)
+        if old == "STATE":
+            (folder / ".flowerbed").write_text("in the way")
+        elif old:
+            pyproject = folder / "pyproject.toml"
+            assert old in pyproject.read_text()
+            pyproject.write_text(pyproject.read_text().replace(old, new))
+        status, refusal = say("up")
+        assert status in (1, 2)
+        assert not (folder / ".flowerbed" / "state.db").exists()
+        status, said = say("doctor", "--json")
+    wrong = [check for check in map(json.loads, said.splitlines()) if check["state"] == "wrong"]
+    assert (status, [check["id"] for check in wrong]) == (1, [found])
+    assert wrong[0]["message"] in refusal
+    assert wrong[0]["next"]
 
 
 @pytest.mark.parametrize(

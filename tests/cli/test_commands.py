@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from flowerbed.cli import COMMANDS
-from flowerbed.local.doctor import Check, Machine, State, check_machine
+from flowerbed.cli.doctor import laid_out
+from flowerbed.local.doctor_machine import Check, Machine, State, check_machine
 from flowerbed.spec.load import load
 
 Say = Callable[..., tuple[int, str]]
@@ -53,11 +54,55 @@ def test_doctor_checks_the_machine_and_the_folder(tmp_path: Path, say: Say, monk
     monkeypatch.chdir(tmp_path)
     status, said = say("doctor", "--json")
     checks = {line["id"]: line["state"] for line in map(json.loads, said.splitlines())}
-    assert (status, checks["platform"], checks["uv"]) == (0, "ok", "ok")
+    assert (status, checks["platform"], checks["uv"], checks["file"]) == (0, "ok", "ok", "warning")
+    assert {"machine", "gpus", "containers", "kubectl", "federations"} < checks.keys()
+    assert f"there is no Flower App and no federation.yaml in {tmp_path}" in said
+    assert "flowerbed new my-app" in said
     (tmp_path / "federation.yaml").write_text("kind: Nonsense\n")
     status, said = say("doctor")
     assert status == 1
     assert "federation.yaml:1:7" in said
+
+
+def test_doctor_works_on_a_fresh_machine_and_without_a_home(
+    tmp_path: Path, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FLOWERBED_CACHE_DIR", "XDG_CACHE_HOME", "UV_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "fresh"))
+    status, said = say("doctor")
+    assert (status, f"GB free at {tmp_path}/fresh/.cache/flowerbed, which takes 0.0 GB" in said) == (0, True)
+    assert not (tmp_path / "fresh" / ".cache" / "flowerbed").exists()
+
+    (tmp_path / "file").touch()  # a home in which nobody can write, root included
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    status, said = say("doctor", "--json")
+    wrong = {line["id"]: line for line in map(json.loads, said.splitlines()) if line["state"] == "wrong"}
+    assert (status, sorted(wrong)) == (1, ["cache", "uv"])
+    assert wrong["cache"]["next"].startswith("export FLOWERBED_CACHE_DIR=")
+    assert wrong["uv"]["next"].startswith("export UV_CACHE_DIR=")
+
+
+def test_a_place_that_is_not_there_is_wrong(tmp_path: Path, say: Say) -> None:
+    status, said = say("doctor", "--file", str(tmp_path / "nowhere"))
+    assert (status, f"{tmp_path}/nowhere: there is no such file or folder" in said) == (1, True)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_what_doctor_says_is_laid_out_for_a_terminal(width: int) -> None:
+    path = "/home/somebody/with/a/path/that/is/much/longer/than/what/is/left/of/a/narrow/terminals/line/.flowerbed"
+    checks = [
+        Check("cache", State.OK, "68 GB free at /home/somebody/.cache/flowerbed, which takes more than 1.1 GB " * 2),
+        Check("folder", State.WRONG, f"{path}: cannot be written", "mend that,\nthen: flowerbed doctor"),
+    ]
+    lines = list(laid_out(checks, width))
+    assert all(len(line) <= width or path in line for line in lines)
+    assert [line[:17] for line in lines if line[0] != " "] == ["ok       cache   ", "WRONG    folder  "]
+    assert all(line.startswith(" " * 17) for line in lines if line[0] == " ")
+    assert lines[-2:] == [" " * 17 + "next: mend that,", " " * 17 + "then: flowerbed doctor"]
+    assert " ".join(line[17:] for line in lines).replace("  ", " ").count("1.1 GB") == 2
+    assert len(list(laid_out(checks, None))) == 4
 
 
 GOOD = Machine("linux", "3.11.7", "/bin/uv", frozenset({"3.11.7"}), Path("/cache"), 10**11, True, None)
@@ -72,6 +117,8 @@ GOOD = Machine("linux", "3.11.7", "/bin/uv", frozenset({"3.11.7"}), Path("/cache
         (Machine(**{**vars(GOOD), "python": "3.15.0", "pythons": frozenset({"3.10.1"})}), {"python": State.WRONG}),
         (Machine(**{**vars(GOOD), "cache_free": 10**9}), {"cache": State.WARNING}),
         (Machine(**{**vars(GOOD), "cache_writable": False}), {"cache": State.WRONG}),
+        (Machine(**{**vars(GOOD), "cache_writable": False, "cache": None}), {"cache": State.WRONG}),
+        (Machine(**{**vars(GOOD), "uv_cache_writable": False}), {"uv": State.WRONG}),
     ],
 )
 def test_what_is_wrong_comes_with_the_next_command(machine: Machine, wrong: dict[str, State]) -> None:

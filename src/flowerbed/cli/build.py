@@ -26,7 +26,7 @@ from flowerbed.image.engine import Engine
 from flowerbed.image.engine import check as check_engine
 from flowerbed.image.recipe import Recipe
 from flowerbed.kubernetes.manifests import images
-from flowerbed.local.prepare import choose_interpreter, choose_release
+from flowerbed.local.preflight import choose_interpreter, choose_release
 from flowerbed.local.source import Source, find
 from flowerbed.registry.client import Registries
 from flowerbed.spec.kubernetes_values import IMAGE

@@ -14,7 +14,7 @@ from flowerbed.cli.output import Output
 from flowerbed.cli.place import federation_at
 from flowerbed.errors import UsageError
 from flowerbed.local import trusting
-from flowerbed.local.prepare import choose_release
+from flowerbed.local.preflight import choose_release
 from flowerbed.local.runtime import only_one_verb
 from flowerbed.local.source import find
 

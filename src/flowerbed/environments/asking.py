@@ -51,12 +51,7 @@ def request(
         return EnvironmentRequest(release, python, launchers=scripts)
     app = app.resolve()
     asked = read_asked(app, release=release, python=python, progress=progress)
-    if not allows(asked.requires_python, python.version):
-        raise AppError(
-            f"the app needs Python {asked.requires_python}, and this is Python {python.version}",
-            where=reading.place_of("requires-python", _text(app / "pyproject.toml"), asked.where),
-            hint="Choose another Python with spec.python.",
-        )
+    _check_python(app, asked, python)
     wanted = asked.wanted
     paths = local_projects(app, wanted.paths, python.markers())
     return EnvironmentRequest(
@@ -97,6 +92,40 @@ def read_asked(app: Path, *, release: str, python: Interpreter, progress: Progre
     )
     requires = str(project.get("requires-python", "")) if isinstance(project, dict) else ""
     return Asked(release, requires, wanted, str(file))
+
+
+def check_static(app: Path, *, release: str, python: Interpreter) -> int | None:
+    """Check what an app asks for as far as its pyproject.toml tells: no build back end is asked.
+
+    Returns
+    -------
+    int or None
+        How many packages it asks for beside Flower; None if only its build back end knows.
+
+    Raises
+    ------
+    AppError
+        If a file cannot be read, this Python is excluded, or what lies on this machine is not there.
+    ReleaseError
+        If the app's requirement of flwr excludes the release.
+    """
+    app = app.resolve()
+    app_lock_at(app)
+    if reading.is_dynamic(_pyproject(app)):
+        return None
+    asked = read_asked(app, release=release, python=python)
+    _check_python(app, asked, python)
+    local_projects(app, asked.wanted.paths, python.markers())
+    return len(asked.wanted.requirements)
+
+
+def _check_python(app: Path, asked: Asked, python: Interpreter) -> None:
+    if not allows(asked.requires_python, python.version):
+        raise AppError(
+            f"the app needs Python {asked.requires_python}, and this is Python {python.version}",
+            where=reading.place_of("requires-python", _text(app / "pyproject.toml"), asked.where),
+            hint="Choose another Python with spec.python.",
+        )
 
 
 def _lock(app: Path, asked: Asked, python: Interpreter, progress: Progress) -> AppLock | None:

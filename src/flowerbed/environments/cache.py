@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,13 +22,25 @@ def silent(_: str) -> None:
 
 
 def cache_root(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the cache folder: ``$FLOWERBED_CACHE_DIR``, else ``flowerbed`` in the user's cache folder."""
+    """Return the cache folder: ``$FLOWERBED_CACHE_DIR``, else ``flowerbed`` in the user's cache folder.
+
+    Raises
+    ------
+    EnvironmentFailed
+        If the user has no home.
+    """
     if own := environ.get("FLOWERBED_CACHE_DIR"):
         return Path(own).expanduser().resolve()
     shared = environ.get("XDG_CACHE_HOME")
-    # The XDG specification says that a relative path there is to be ignored.
-    home = Path(shared) if shared and Path(shared).is_absolute() else Path.home() / ".cache"
-    return home / "flowerbed"
+    if shared and Path(shared).is_absolute():  # the XDG specification says that a relative path is to be ignored
+        return Path(shared) / "flowerbed"
+    try:
+        return Path.home() / ".cache" / "flowerbed"
+    except RuntimeError:
+        raise EnvironmentFailed(
+            "there is no home folder for the cache of Flower's environments",
+            hint="Set HOME, or FLOWERBED_CACHE_DIR to a folder that can be written.",
+        ) from None
 
 
 @contextmanager
@@ -91,14 +105,22 @@ def scratch() -> Iterator[Path]:
 
 def size_of(path: Path) -> int:
     """Return the bytes of a file, or of all files below a folder; what goes away meanwhile does not count."""
+    return size_within(path, math.inf)[0]
+
+
+def size_within(path: Path, seconds: float) -> tuple[int, bool]:
+    """Return the bytes below a folder that are counted within a time, and whether those are all."""
     if not path.is_dir():
-        return path.stat().st_size
+        return (path.stat().st_size if path.exists() else 0), True
+    deadline = time.monotonic() + seconds
     total = 0
     for folder, _, files in os.walk(path):
+        if time.monotonic() > deadline:
+            return total, False
         for name in files:
             with suppress(FileNotFoundError):
                 total += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118 - tens of thousands of files
-    return total
+    return total, True
 
 
 def write_durably(path: Path, text: str) -> None:

@@ -116,7 +116,7 @@ def find_python(minor: str) -> Path:
 
 def installed() -> set[str]:
     """Return the versions of all Pythons that uv finds here."""
-    code, output, _ = uv("python", "list", "--only-installed", "--output-format", "json", cwd=cache_root())
+    code, output, _ = uv("python", "list", "--only-installed", "--output-format", "json", cwd=Path("/"))
     if code != 0:
         return set()
     return {str(entry["version"]) for entry in json.loads(output or "[]")}

@@ -187,3 +187,9 @@ def _read(child: subprocess.Popen[bytes], progress: Progress, ongoing: Ongoing) 
     if rest:
         lines.append(rest.decode(errors="replace").rstrip())
     return output.decode(errors="replace"), lines
+
+
+def uv_cache() -> Path | None:
+    """Return where uv keeps what it downloads, there or not; None where it does not find a place."""
+    code, output, _ = uv("cache", "dir", cwd=Path("/"))
+    return Path(output.strip()) if code == 0 and output.strip() else None

@@ -1,191 +1,103 @@
-"""What can be wrong on this machine, each a small check: gather the facts, decide purely, say the next command."""
+"""What `doctor` says of a federation, and of this user's others: what `run` and `up` check too, and what is up."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from flowerbed import processes
 from flowerbed.counting import counted
-from flowerbed.environments.cache import cache_root
-from flowerbed.environments.python import installed
-from flowerbed.environments.uv import find_uv
 from flowerbed.errors import FlowerbedError
-from flowerbed.flower.releases import DEFAULT
+from flowerbed.local.doctor_machine import Check, State
 from flowerbed.local.layout import StateFolder
+from flowerbed.local.plan import Plan
+from flowerbed.local.preflight import Preflight
 from flowerbed.local.runtime import LocalRuntime
+from flowerbed.local.source import find
+from flowerbed.spec.load import FEDERATION_FILE
 
-SMALL_DISK_BYTES = 2 * 10**9
-"""An environment with scikit-learn takes about 0.4 GB, and a build needs it twice for a moment."""
-
-
-class State(StrEnum):
-    """How a check came out."""
-
-    OK = "ok"
-    WARNING = "warning"
-    WRONG = "wrong"
+MEND = "mend that, then: flowerbed doctor"
 
 
-@dataclass(frozen=True)
-class Check:
-    """One check's outcome.
-
-    Parameters
-    ----------
-    id : str
-        Its name.
-    state : State
-        How it came out.
-    message : str
-        What was found.
-    next : str
-        The next command to type, or thing to do; empty if there is none.
-    """
-
-    id: str
-    state: State
-    message: str
-    next: str = ""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What the checks about the machine are decided from.
-
-    Parameters
-    ----------
-    platform, python : str
-        As `sys` tells.
-    uv : str or None
-        Where uv is.
-    pythons : frozenset of str
-        The versions of Python that were found.
-    cache : Path
-        The cache's root.
-    cache_free : int
-        Free bytes there.
-    cache_writable : bool
-        Whether it can be written.
-    proxy : str or None
-        A proxy that the environment names.
-    """
-
-    platform: str
-    python: str
-    uv: str | None
-    pythons: frozenset[str]
-    cache: Path
-    cache_free: int
-    cache_writable: bool
-    proxy: str | None
-
-
-def look() -> Machine:
-    """Gather the facts about this machine."""
-    try:
-        uv: str | None = str(find_uv())
-    except FlowerbedError:
-        uv = None
-    cache = cache_root()
-    existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
-    names = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
-    return Machine(
-        platform=sys.platform,
-        python=sys.version.split()[0],
-        uv=uv,
-        pythons=frozenset(installed()) if uv else frozenset(),
-        cache=cache,
-        cache_free=shutil.disk_usage(existing).free,
-        cache_writable=os.access(existing, os.W_OK),
-        proxy=next((os.environ[name] for name in names if os.environ.get(name)), None),
-    )
-
-
-def check_machine(machine: Machine) -> list[Check]:
-    """Judge the machine. Pure."""
-    return [check(machine) for check in (_platform, _uv, _python, _cache, _proxy)]
-
-
-def _platform(machine: Machine) -> Check:
-    if machine.platform == "linux":
-        return Check("platform", State.OK, "Linux: no process outlives its federation")
-    return Check(
-        "platform",
-        State.WARNING,
-        f"{machine.platform}: federations run, but when Flowerbed is killed hard, Flower's programs can be left over",
-        "flowerbed down",
-    )
-
-
-def _uv(machine: Machine) -> Check:
-    if machine.uv is None:
-        return Check("uv", State.WRONG, "uv, which builds Flower's environments, was not found", "pip install uv")
-    return Check("uv", State.OK, f"uv at {machine.uv}")
-
-
-def _python(machine: Machine) -> Check:
-    proven = DEFAULT.pythons
-    fitting = sorted(
-        version for version in {machine.python, *machine.pythons} if ".".join(version.split(".")[:2]) in proven
-    )
-    if fitting:
-        return Check("python", State.OK, f"Python {fitting[-1]} runs Flower {DEFAULT.release}")
-    return Check(
-        "python",
-        State.WRONG,
-        f"no Python that Flower {DEFAULT.release} is proven on ({', '.join(proven)}) was found",
-        f"uv python install {proven[0]}",
-    )
-
-
-def _cache(machine: Machine) -> Check:
-    if not machine.cache_writable:
-        return Check(
-            "cache",
-            State.WRONG,
-            f"the cache {machine.cache} cannot be written",
-            "export FLOWERBED_CACHE_DIR=…, a folder that can",
-        )
-    if machine.cache_free < SMALL_DISK_BYTES:
-        return Check(
-            "cache",
-            State.WARNING,
-            f"only {machine.cache_free / 1e9:.1f} GB are free at {machine.cache}",
-            "flowerbed env prune",
-        )
-    return Check("cache", State.OK, f"{machine.cache_free / 1e9:.0f} GB free at {machine.cache}")
-
-
-def _proxy(machine: Machine) -> Check:
-    if machine.proxy is None:
-        return Check("proxy", State.OK, "no proxy is set")
-    return Check("proxy", State.OK, "a proxy is set; Flower's own connections go around it (they are on loopback)")
-
-
-def check_federation(place: Path, validate: Callable[[], str]) -> list[Check]:
+def check_federation(place: Path) -> list[Check]:
     """Check the federation that a place stands for.
 
     Parameters
     ----------
     place : Path
-        Its file or folder.
-    validate : callable
-        Reads file and app, returns what was found in a sentence, and raises if something is wrong.
+        Its file or folder, there or not.
     """
-    try:
-        checks = [Check("file", State.OK, validate())]
-    except FlowerbedError as error:
-        return [Check("file", State.WRONG, str(error), "mend that, then: flowerbed doctor")]
+    if place.is_dir() and not any((place / name).exists() for name in (FEDERATION_FILE, "pyproject.toml")):
+        what = f"there is no Flower App and no {FEDERATION_FILE} in {place.resolve()}"
+        checks = [Check("file", State.WARNING, what, "flowerbed new my-app, or: flowerbed doctor --file path/to/app")]
+    else:
+        checks = _check_file(place)
     folder = StateFolder.beside(place)
     if folder.database.exists():
         checks += _check_state(folder)
     return checks
+
+
+def _check_file(place: Path) -> list[Check]:
+    try:
+        source = find(place)
+    except FlowerbedError as error:
+        return [_wrong("file", error)]
+    federation, default = source.federation, "" if source.loaded else f" (no {FEDERATION_FILE}: the default one)"
+    count = counted(federation.spec.supernode_count, "SuperNode")
+    what = f"{federation.metadata.name}: {count} for the app {source.manifest}{default}"
+    checks = [Check("file", State.OK, what)]
+    told = set()
+    for name, check in Preflight(source).checks:
+        try:
+            checks.append(Check(name, State.OK, check()))
+        except FlowerbedError as error:
+            if str(error) not in told:  # a check uses what those before it found
+                checks.append(_wrong(name, error))
+            told.add(str(error))
+    return checks
+
+
+def _wrong(name: str, error: FlowerbedError) -> Check:
+    message = f"{error.where}: {error.message}" if error.where else error.message
+    return Check(name, State.WRONG, message, error.hint or MEND)
+
+
+def check_others(place: Path) -> Check:
+    """Say which other federations of this user have processes on this machine.
+
+    Parameters
+    ----------
+    place : Path
+        The file or folder of the one that is not among them.
+    """
+    own = str(StateFolder.beside(place).root)
+    up, left = [], []
+    for root, pids in sorted(processes.all_marked().items()):
+        folder = StateFolder(Path(root))
+        if root == own:
+            continue
+        if LocalRuntime(folder).is_up():
+            up.append(f"{_called(folder)} in {folder.root.parent}")
+        else:
+            left.append((folder.root.parent, pids))
+    if left:
+        where = "; ".join(f"{len(pids)} of {parent}" for parent, pids in left)
+        return Check(
+            "federations",
+            State.WARNING,
+            f"processes of other federations are left without their supervisor: {where}",
+            f"flowerbed down --file {left[0][0]}",
+        )
+    if not up:
+        return Check("federations", State.OK, "no other federation of yours is up")
+    are = f"{len(up)} other federations of yours are" if len(up) > 1 else "another federation of yours is"
+    return Check("federations", State.OK, f"{are} up: {'; '.join(up)}")
+
+
+def _called(folder: StateFolder) -> str:
+    """Return what a federation is called; its database is not opened, as another Flowerbed may have written it."""
+    plan = Plan.last(folder.plan)
+    return "one" if plan is None else f"{plan.federation} (Flower {plan.release})"
 
 
 def _check_state(folder: StateFolder) -> list[Check]:

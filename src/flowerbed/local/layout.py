@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from flowerbed.trust.layout import TrustLayout
 
 FOLDER = ".flowerbed"
 _ADMITTED = "admitted"
+_LEAST_BYTES = 2**16
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,27 @@ class StateFolder:
             probe.write_bytes(b"\0" * 4096)
             probe.unlink()
         except OSError as error:
-            raise StateError(
-                f"the state folder cannot be written: {error.strerror or error}",
-                where=str(self.root),
-                hint="Make the folder beside your federation file writable, free some space, or copy the app.",
-            ) from error
+            raise self._unwritable(error.strerror or str(error)) from error
+
+    def require_writable(self) -> None:
+        """Refuse a folder that `create` could not make; writes nothing.
+
+        Raises
+        ------
+        StateError
+            If it cannot be written.
+        """
+        place = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
+        if not place.is_dir():
+            raise self._unwritable(f"{place} is a file" if place != self.root else "it is a file")
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise self._unwritable(f"you may not write into {place}" if place != self.root else "you may not write it")
+        if shutil.disk_usage(place).free < _LEAST_BYTES:
+            raise self._unwritable("no space is left on the device")
+
+    def _unwritable(self, why: str) -> StateError:
+        return StateError(
+            f"the state folder cannot be written: {why}",
+            where=str(self.root),
+            hint="Make the folder beside your federation file writable, free some space, or copy the app.",
+        )
