@@ -165,8 +165,8 @@ class Federation:
             script = self._launchers / name
             script.write_text(f'#!/bin/sh\nexec {self.python} {source} "$@"\n')
             script.chmod(0o755)
-        self._superlink = self._launchers / "flower-superlink.py"
-        shutil.copy(launchers()["flower-superlink"], self._superlink)
+        for name in ("flower-superlink", "flower-superexec"):  # the former runs the latter
+            shutil.copy(launchers()[name], self._launchers / f"{name}.py")
 
     @property
     def control(self) -> str:
@@ -237,7 +237,7 @@ class Federation:
         env["PATH"] = f"{self._launchers}:{self.python.parent}:{env['PATH']}"
         executable = [self.python.parent / program.executable]
         if program.executable == "flower-superlink":  # by our launcher, which counts replies
-            executable = [self.python, self._superlink]
+            executable = [self.python, self._launchers / "flower-superlink.py"]
         with (self.folder / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 [*executable, *(self._resolve(name, value) for value in program.arguments)],

@@ -16,7 +16,7 @@ def launchers() -> dict[str, Path]:
     """Return the scripts that stand before Flower's own programs on PATH: program name → file."""
     launcher, app_launcher = _HERE / "launcher.py", _HERE / "app_launcher.py"
     return {
-        "flower-superlink": launcher,
+        "flower-superlink": _HERE / "superlink_launcher.py",
         "flower-supernode": launcher,
         "flower-superexec": launcher,
         "flwr-serverapp": app_launcher,
@@ -60,6 +60,6 @@ def in_pods() -> dict[str, Path]:
         *("inside_admission.py", "register_nodes.py", "node_keys.py"),
         *("submit.py", "inside_inbox.py"),
         *("client.py", "inside_control.py", "inside_fab.py", "inside_replies.py"),
-        *("launcher.py", "app_launcher.py"),
+        *("launcher.py", "superlink_launcher.py", "app_launcher.py"),
     )
     return {name: _HERE / name for name in names}

@@ -20,7 +20,7 @@ A SuperNode also removes the folders in which its ClientApps worked (see the lau
 SuperLink says that the run has ended, and when it starts all that are left. One of a release that does not say which id
 it has says it.
 
-A SuperLink also counts what SuperNodes reply, beside its database: see `Counting`.
+A SuperLink has a launcher of its own, which does this and more.
 
 It runs in Flower's environment: standard library and flwr only.
 """
@@ -29,14 +29,11 @@ import errno
 import fcntl
 import functools
 import importlib
-import json
 import math
 import os
 import select
 import shutil
 import socket
-import sqlite3
-import sqlite3.dbapi2
 import sys
 import time
 from collections.abc import Callable
@@ -48,20 +45,11 @@ from typing import Any
 PRIVATE = {
     "flwr.supernode.start_client_internal:_pull_and_store_message": ">=1.22",
     "flwr.supernode.start_client_internal:RunNotRunningException": ">=1.22",
-    "flwr.server.superlink.linkstate.sqlite_linkstate:SqliteLinkState.create_run": ">=1.22,<1.26",
-    "flwr.server.superlink.linkstate.sqlite_linkstate:SqliteLinkState.store_message_ins": ">=1.22,<1.26",
-    "flwr.server.superlink.linkstate.sqlite_linkstate:SqliteLinkState.store_message_res": ">=1.22,<1.26",
-    "flwr.server.superlink.linkstate.sqlite_linkstate:SqliteLinkState.get_message_res": ">=1.22,<1.26",
-    "flwr.server.superlink.linkstate.sql_linkstate:SqlLinkState.create_run": ">=1.26",
-    "flwr.server.superlink.linkstate.sql_linkstate:SqlLinkState.store_message_ins": ">=1.26",
-    "flwr.server.superlink.linkstate.sql_linkstate:SqlLinkState.store_message_res": ">=1.26",
-    "flwr.server.superlink.linkstate.sql_linkstate:SqlLinkState.get_message_res": ">=1.26",
     "flwr.supernode.nodestate.in_memory_nodestate:InMemoryNodeState.set_node_id": ">=1.22,<1.24",
 }
 """What is used of Flower that it does not promise to keep, as ``module:attribute``, and in which releases.
 
-Without it the folders of ClientApps stay until the SuperNode starts again or its federation is taken down; and nothing is
-counted, so that a run is judged by its log alone."""
+Without it the folders of ClientApps stay until the SuperNode starts again or its federation is taken down."""
 
 WAIT_FOR = "FLOWERBED_WAIT_FOR"
 WAIT_FOR_FILE = "FLOWERBED_WAIT_FOR_FILE"
@@ -76,17 +64,10 @@ IMPORT_SECONDS = 10.0
 """A SuperExec that has waited so long is in nobody's way any more: what it waits for is not slow, but not there."""
 KNOCK_SECONDS = 3.0
 """How long a knock is left to be answered while others follow it."""
-SQLITE_SECONDS = 25.0
-"""Less than the 30 s that Flower's HTTP clients wait for an answer."""
 IDLE_SECONDS, LONGEST_IDLE_SECONDS = 5.0, 60.0
 """How long after the last message of a run the SuperLink is asked whether the run goes on, and how often at the least.
 
 Each time that it does, the SuperNode waits twice as long for the next."""
-
-REPLIES = "replies"
-"""The folder beside the SuperLink's database with a file for each run; `inside_replies` reads them."""
-RUNS_KEPT = 500
-ERROR_CHARACTERS = 300
 
 
 class Door:
@@ -272,149 +253,6 @@ def tidy_up(root: Path) -> None:
         return
 
 
-def wait_longer_for_sqlite() -> None:
-    """Have every later connection to an SQLite database wait longer for its turn to write.
-
-    The default is 5 s. When sixteen SuperNodes push their replies at once on two cores, some writers of the SuperLink
-    wait longer than that; it then answers 500, and the SuperNode drops the reply (seen on 1.41).
-    """
-    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
-
-    def patient(*args: Any, **options: Any) -> sqlite3.Connection:
-        if len(args) < 2:  # the second positional argument is the timeout
-            options.setdefault("timeout", SQLITE_SECONDS)
-        return connect(*args, **options)
-
-    for module in (sqlite3, sqlite3.dbapi2):  # SQLAlchemy asks the second
-        module.connect = patient  # type: ignore[attr-defined]
-
-
-class Counting:
-    """What a SuperLink knows of the messages of its runs, written down as it happens, in a file for each run.
-
-    A line is a JSON object: ``{"run": ID}`` first, so that a file without it is known to lack its beginning;
-    ``{"ask": MESSAGE, "node": ID, "kind": TYPE}`` for a message to a SuperNode; ``{"reply": MESSAGE}`` for the reply to
-    it, with ``"error"`` if it is one; ``{"lost": true}`` where something could not be written. A reply that is pushed
-    again, or that comes after the ServerApp was told that there will be none, is written again and counted once.
-
-    Errors that the SuperLink makes itself, for a SuperNode that is lost or a message that has expired, are seen when
-    the ServerApp asks for replies. Up to 1.37 the latter name no run: one for a message from before a restart of the
-    SuperLink is missed, and the message counts as one without a reply.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the files are.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._runs: dict[str, int] = {}
-        self._lost: set[int] = set()
-
-    def begun(self, result: Any, *_: Any, **__: Any) -> None:
-        """Take note of a new run."""
-        if result:
-            self._write(int(result), {"run": str(result)})
-
-    def asked(self, result: Any, message: Any) -> None:
-        """Take note of a message to a SuperNode."""
-        if result is not None:
-            data = message.metadata
-            self._runs[_short(result)] = data.run_id
-            line = {"ask": _short(result), "node": str(data.dst_node_id), "kind": str(data.message_type)}
-            self._write(data.run_id, line)
-
-    def replied(self, result: Any, message: Any) -> None:
-        """Take note of a reply that a SuperNode pushed."""
-        if result is not None:
-            self._reply(message.metadata.run_id, message)
-
-    def fetched(self, result: Any, *_: Any, **__: Any) -> None:
-        """Take note of the errors that the SuperLink made itself, among what a ServerApp gets."""
-        for message in result or ():
-            if message.has_error():
-                run = message.metadata.run_id or self._runs.get(_short(message.metadata.reply_to_message_id))
-                if run:
-                    self._reply(run, message)
-        for run in list(self._lost):
-            self._write(run, {"lost": True})
-
-    def _reply(self, run: int, message: Any) -> None:
-        about = _short(message.metadata.reply_to_message_id)
-        self._runs.pop(about, None)
-        error = {}
-        if message.has_error():
-            said = str(message.error.reason or "").strip().partition("\n")[0]
-            error = {"error": said[:ERROR_CHARACTERS] or f"error {message.error.code}"}
-        self._write(run, {"reply": about, **error})
-
-    def _write(self, run: int, line: dict[str, Any]) -> None:
-        """Append a line at once, as one piece; what came before it and was lost is said."""
-        lacks = run in self._lost
-        lines = [{"lost": True}, line] if lacks else [line]
-        try:
-            with (self._folder / str(run)).open("ab", buffering=0) as file:
-                file.write("".join(json.dumps(item) + "\n" for item in lines).encode())
-        except OSError:
-            self._lost.add(run)
-            raise
-        if lacks:
-            self._lost.discard(run)
-
-    def begin(self) -> None:
-        """Count from now on, and forget the runs of long ago."""
-        self._folder.mkdir(exist_ok=True)
-        files = sorted(self._folder.iterdir(), key=lambda file: file.stat().st_mtime)
-        for file in files[:-RUNS_KEPT]:
-            file.unlink(missing_ok=True)
-        state = _link_state()
-        for name, note in {
-            "store_message_ins": self.asked,
-            "store_message_res": self.replied,
-            "get_message_res": self.fetched,
-            "create_run": self.begun,  # last: without it nothing is believed to be counted
-        }.items():
-            setattr(state, name, noting(getattr(state, name), note))
-
-
-def noting(function: Callable[..., Any], note: Callable[..., None]) -> Callable[..., Any]:
-    """Wrap a method of the SuperLink's state, so that its result and arguments are noted, and never harm it."""
-
-    @functools.wraps(function)
-    def with_note(self: Any, *args: Any, **kwargs: Any) -> Any:
-        result = function(self, *args, **kwargs)
-        try:
-            note(result, *args, **kwargs)
-        except Exception as error:  # a full disk, for example; a run is worth more than its count
-            print(f"flowerbed: a reply could not be counted: {error!r}", file=sys.stderr, flush=True)
-        return result
-
-    return with_note
-
-
-def _link_state() -> Any:
-    """Return the class that keeps a SuperLink's state in a database."""
-    try:
-        return import_module("flwr.server.superlink.linkstate.sql_linkstate").SqlLinkState
-    except ImportError:  # before 1.26
-        return import_module("flwr.server.superlink.linkstate.sqlite_linkstate").SqliteLinkState
-
-
-def _short(message_id: Any) -> str:
-    return str(message_id)[:16]
-
-
-def count_replies(arguments: list[str]) -> None:
-    """Have a SuperLink with a database count replies, if its release can be made to."""
-    if "--database" in arguments[:-1]:
-        database = Path(arguments[arguments.index("--database") + 1])
-        try:
-            Counting(database.parent / REPLIES).begin()
-        except (ImportError, AttributeError, OSError) as error:
-            print(f"flowerbed: replies are not counted: {error!r}", file=sys.stderr, flush=True)
-
-
 def say_node_id() -> None:
     """Have a SuperNode say which id it has, as those from 1.24 on do by themselves."""
     if int(version("flwr").split(".")[1]) >= 24:
@@ -434,8 +272,6 @@ def main() -> object:
     began = time.monotonic()
     name = Path(sys.argv[0]).name.removesuffix(".py")
     sys.argv[0] = name
-    if name == "flower-superlink":
-        wait_longer_for_sqlite()
     waiting = Waiting(os.environ.pop(WAIT_FOR, "").split(","), os.environ.pop(WAIT_FOR_FILE, ""))
     if name == "flower-superexec":
         waiting.go_on(IMPORT_SECONDS)
@@ -448,8 +284,6 @@ def main() -> object:
         return 127
     if name == "flower-supernode" and (root := os.environ.get(SCRATCH_ROOT)):
         tidy_up(Path(root))
-    if name == "flower-superlink":
-        count_replies(sys.argv)
     if name == "flower-supernode":
         say_node_id()
     waiting.go_on()
