@@ -29,6 +29,7 @@ def main(argv: list[str]) -> int:
     supervisor = os.fork()
     if supervisor == 0:
         processes.die_with_parent(signal.SIGTERM, me)
+        os.environ[processes.MARK] = command[-1]  # whoever ends what is marked leaves the guard to its work
         os.execv(command[0], command)  # noqa: S606
 
     def pass_on(number: int, _: FrameType | None) -> None:

@@ -7,7 +7,6 @@ watching that the supervisor is still there.
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import signal
 import subprocess
@@ -102,7 +101,7 @@ class LocalRuntime:
     def stray(self) -> int | None:
         """Return the supervisor that has this folder's mark, with or without its lock (Linux only)."""
         marked = ((pid, processes.command_line(pid)) for pid in processes.marked(self.folder.root))
-        return next((pid for pid, line in marked if SUPERVISOR in line and GUARD not in line), None)
+        return next((pid for pid, line in marked if SUPERVISOR in line), None)
 
     def status(self) -> FederationStatus:
         """Return what was last observed."""
@@ -246,7 +245,6 @@ class LocalRuntime:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder.root,
-                env={**os.environ, processes.MARK: str(self.folder.root)},
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
