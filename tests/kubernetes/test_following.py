@@ -198,3 +198,12 @@ def test_a_run_without_any_error_fetches_no_clientapps_log_when_it_was_stopped()
     row = {"node": "7", "kind": "query", "asked": 2, "results": 2, "failures": 0, "error": ""}
     run = followed({"status": "finished", "sub": "stopped", "details": ""}, "a/0", counted=[row])
     assert (run.verdict, run.detail) == (Verdict.STOPPED, "")
+
+
+def test_who_stops_a_run_that_nobody_followed_says_what_it_waited_for() -> None:
+    link = _Link({"status": "finished", "sub": "stopped", "details": ""})
+    link.log = WAITING
+    record = RunRecord(1, "17", "an app", Phase.PENDING, submitted_at=time.time())
+    follower = Follower(_Around(link, "a/0"), Kept(record), keep=lambda _: None, report=lambda *_: None)
+    reason = follower.wait(30).reason
+    assert ", while it waited for SuperNodes: 2 connected, 5 required; the federation has only 2: lower" in reason

@@ -19,6 +19,7 @@ from flowerbed.kubernetes.control import ControlLink
 from flowerbed.kubernetes.run_records import Kept
 from flowerbed.runs import replied
 from flowerbed.runs.absence import Absence
+from flowerbed.runs.progress import Progress
 from flowerbed.runs.records import Phase, RunRecord, Verdict
 from flowerbed.runs.run_log import RunLog
 from flowerbed.runs.tracebacks import last_traceback
@@ -227,6 +228,15 @@ class Follower:
             if waits:
                 self._report("waiting", str(self.record.number), f"waits for {waits}")
 
+    def _waited_for(self) -> str:
+        """Return what a run waited for that was stopped; who stops it may have begun to follow it just then."""
+        with self._lock:
+            progress = self._log.progress
+        phase = Phase.RUNNING if progress != Progress() else self.record.phase
+        with suppress(FlowerbedError):
+            return waits_for(phase, progress, time.time() - self._moved, self._look)
+        return self.record.waits_for
+
     def _look(self) -> Seen:
         """Look at the federation, not too often: it costs the SuperLink a write in its database."""
         now = time.monotonic()
@@ -315,9 +325,9 @@ class Follower:
         if lost:
             with suppress(ControlError):  # so that SuperNodes stop working for it
                 self._around.link.ask("stop", run=self.record.flower_id, timeout=10)
-        waited_for = self.record.waits_for
         complete = self._log_ended.wait(1.0 if lost else DRAIN_SECONDS)
         outcome = str((state or {}).get("sub", ""))
+        waited_for = self._waited_for() if outcome == "stopped" else ""
         with self._lock:
             self._log.feed("", time.time(), last=True, completed=outcome == "completed")
             progress = self._log.progress
