@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,8 @@ import pytest
 from flowerbed.flower.inside import app_launcher, launcher
 from flowerbed.flower.inside.app_launcher import Workplace, hold, size_text
 from flowerbed.flower.inside.launcher import IDLE_SECONDS, LONGEST_IDLE_SECONDS, Scratch, remove_unheld
+from flowerbed.runs.tracebacks import last_traceback
+from flowerbed.runs.verdict import Observation, judge
 
 INSIDE = Path(app_launcher.__file__).parent
 
@@ -124,12 +125,13 @@ def test_a_full_volume_is_said_with_the_file_that_grew(tmp_path: Path, words: st
     done = subprocess.run(
         [unshare, "--mount", "sh", "-c", mount], capture_output=True, text=True, check=False, timeout=60
     )
-    last = done.stderr.splitlines()[-1]
-    assert re.fullmatch(
-        r"OSError: \[Errno 28\] the volume for results is full: this run saved 1\.0 MB of its 1\.0 MB; "
-        r"the file that grew last is checkpoint\.bin \(1\.0 MB\)",
-        last,
-    ), done.stderr
+    traceback = last_traceback(done.stderr)
+    assert traceback is not None, done.stderr
+    reason = judge(Observation(outcome="failed", serverapp_traceback=traceback)).reason
+    assert reason == (
+        "The ServerApp failed: OSError: [Errno 28] the volume for results is full: this run saved 1.0 MB of its"
+        " 1.0 MB; the file that grew last is checkpoint.bin (1.0 MB)."
+    )
 
 
 def test_an_error_that_has_nothing_to_do_with_a_full_volume_stays_what_it_is(tmp_path: Path) -> None:
