@@ -216,11 +216,14 @@ def test_an_app_with_a_loop_of_its_own_is_judged_by_what_the_superlink_counted(
 
 
 def test_a_supernode_that_fails_is_named_also_where_it_does_not_say_its_id_itself(bed: Make) -> None:
-    said = bed("silent")("run", "--flower", OLDEST, "--run-config", 'failing="1"')
+    """And the federation is taken down only when the ServerApp's last thread has saved what it had to."""
+    app = bed("silent")
+    said = app("run", "--flower", OLDEST, "--run-config", 'failing="1"')
     run = said.last("run")
     assert (said.status, run["verdict"]) == (0, "degraded"), run
     assert run["reason"] == "2 of 4 replies were errors (supernode-1)."
     assert run["client_error"] == "supernode-1: ValueError: the hospital's data is not mounted"
+    assert [file["name"] for file in app("results").last("results")["files"]] == ["late.txt"]
 
 
 def test_an_import_error_of_the_serverapp_is_shown_before_anything_starts(bed: Make) -> None:

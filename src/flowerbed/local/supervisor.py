@@ -33,6 +33,7 @@ from flowerbed.local.admission import Admissions
 from flowerbed.local.backoff import Backoff
 from flowerbed.local.changing import Decision, decide
 from flowerbed.local.client import ClientError, ControlClient
+from flowerbed.local.ending import let_end
 from flowerbed.local.follow import Followers
 from flowerbed.local.footing import LOOK_SECONDS, Footing, take
 from flowerbed.local.layout import StateFolder
@@ -127,6 +128,8 @@ class Supervisor:
             if not self._gone:
                 await self.followers.adopting.look()  # so that none is left out that `flwr run` submitted just now
             self._close_runs("the federation was taken down")
+        if not (self._runs or self._gone):
+            await let_end(lambda: self._serverapp_tree(processes.children_by_parent()))
         self._admissions.close()
         self.client.close()  # first: an idle connection keeps a SuperLink from ending
         superlink = [runner for runner in self.runners.values() if runner.has(Role.SUPERLINK)]

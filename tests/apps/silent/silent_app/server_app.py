@@ -1,6 +1,8 @@
 """No strategy: messages are sent, answers come, and not a word is printed or logged."""
 
+import threading
 import time
+from pathlib import Path
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MessageType, RecordDict
@@ -22,3 +24,10 @@ def main(grid: Grid, context: Context) -> None:
                 continue
             if answer.content["sum"]["sum"] != 3.0 * number:
                 raise RuntimeError("an answer is missing or wrong")
+    threading.Thread(target=save).start()
+
+
+def save() -> None:
+    """Save something once the ServerApp has returned."""
+    time.sleep(2.0)
+    Path("late.txt").write_text("saved after the end")
