@@ -92,9 +92,6 @@ def test_one_federation_serves_run_after_run(bed: Make, federation_file: Callabl
     assert (quick.status, quick.last("run")["verdict"]) == (0, "succeeded")
     (saved,) = app("results", "1").last("results")["files"]
     assert json.loads(Path(saved["path"]).read_text()) == [1.0]
-    assert app("results", "1", "*.json", "--into", "mine").last("results")["folder"] == "mine"
-    assert [path.read_bytes() for path in (app.folder / "mine").iterdir()] == [Path(saved["path"]).read_bytes()]
-    assert app("results", "1", "model.npz").status == 2
 
     wrong = app("run", "--run-config", "second=1.0")
     assert wrong.status == 2
@@ -103,6 +100,9 @@ def test_one_federation_serves_run_after_run(bed: Make, federation_file: Callabl
 
     following = app.start("run", "--run-config", "seconds=60.0")
     app.wait_for_round(1, run=2)
+    assert app("results", "1", "*.json", "--into", "mine").last("results")["folder"] == "mine"
+    assert [path.read_bytes() for path in (app.folder / "mine").iterdir()] == [Path(saved["path"]).read_bytes()]
+    assert app("results", "1", "model.npz").status == 2
     heard, polled = app.heard[:5], len(app.heard)
     for verb in ("status", "logs", "logs superlink", "logs 1", "runs 1", "node list", "trust show"):
         app(*verb.split())
