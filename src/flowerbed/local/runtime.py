@@ -9,8 +9,6 @@ from __future__ import annotations
 import fcntl
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +18,7 @@ from typing import Any
 
 from flowerbed import processes
 from flowerbed.errors import ControlError, FederationFailed, NotRunning, StateError, UnknownRunError, UsageError
+from flowerbed.local import supervision
 from flowerbed.local.changing import decide
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.plan import Plan
@@ -29,17 +28,10 @@ from flowerbed.runs.records import LOST_WITH_SUPERVISOR, Phase, RunRecord, Verdi
 from flowerbed.runs.runtime import Event, FederationStatus
 
 POLL_SECONDS = 0.05
-START_SECONDS = 15.0
-"""How long a fresh supervisor may take to take its lock."""
 STALLED_SECONDS = 180.0
 """A federation that is not ready and does not change for so long will not get ready."""
-DOWN_SECONDS = 30.0
 ADOPT_SECONDS = 6.0
 """How long a look for runs that somebody else submitted may take; the supervisor looks by itself too."""
-SETTLED_SECONDS = 3.0
-"""How long a supervisor without its lock is waited for: it looks once a second."""
-
-GUARD, SUPERVISOR = "flowerbed.local.guard", "flowerbed.local.supervisor"
 
 Watch = Callable[[Event], None]
 
@@ -72,41 +64,17 @@ class LocalRuntime:
     # What is.
 
     def is_up(self) -> bool:
-        """Tell whether a supervisor lives that can be talked to.
-
-        It holds a lock that the kernel frees with its last breath. One that lives without its lock, or its database, is
-        about to take it, or to end, because somebody has deleted that or the whole folder: that is waited for.
-        """
-        deadline = time.monotonic() + SETTLED_SECONDS
-        while not (self._locked() and self.folder.database.exists()):
-            if self.stray() is None or time.monotonic() > deadline:
-                return False
-            time.sleep(POLL_SECONDS)
-        return True
-
-    def _locked(self) -> bool:
-        try:
-            with self.folder.lock.open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        """Tell whether a supervisor lives that can be talked to."""
+        return supervision.is_up(self.folder)
 
     def is_there(self) -> bool:
-        """Tell whether there is anything of it, up or not: its folder, or processes with its mark."""
-        return self.folder.root.exists() or bool(processes.marked(self.folder.root))
-
-    def stray(self) -> int | None:
-        """Return the supervisor that has this folder's mark, with or without its lock (Linux only)."""
-        marked = ((pid, processes.command_line(pid)) for pid in processes.marked(self.folder.root))
-        return next((pid for pid, line in marked if SUPERVISOR in line), None)
+        """Tell whether there is anything of it, up or not."""
+        return supervision.is_there(self.folder)
 
     def status(self) -> FederationStatus:
         """Return what was last observed."""
         up = self.is_up()
-        if not up and (pid := self.stray()) is not None:
+        if not up and (pid := supervision.stray(self.folder)) is not None:
             reason = f"{self.folder.root} was deleted or moved while it was up; `flowerbed down` ends what is left"
             return FederationStatus(self.name, "", "stopping", supervisor_pid=pid, reason=reason)
         if not self.folder.database.exists():
@@ -203,7 +171,7 @@ class LocalRuntime:
         plan.write(self.folder.plan)
         if fresh:
             self.store.set_facts(state="starting", reason="", supervisor_pid=None, ready_at=None)
-            self._start_supervisor(tied=tied)
+            supervision.start(self.folder, tied=tied)
         else:
             self.ask("apply")
         try:
@@ -231,31 +199,6 @@ class LocalRuntime:
         """Return the number of a run that is not finished; None if there is none."""
         runs = self.store.runs(unfinished=True) if self.is_up() else []
         return runs[0].number if runs else None
-
-    def _start_supervisor(self, *, tied: bool) -> None:
-        python = [sys.executable, "-P"]
-        command = [
-            *[*python, "-m", GUARD, "--tied" if tied else "--free"],
-            *[*python, "-m", SUPERVISOR, str(self.folder.root)],
-        ]
-        with self.folder.supervisor_log.open("ab") as log:
-            guard = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.folder.root,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + START_SECONDS
-        while not self._locked():
-            if guard.poll() is not None or time.monotonic() > deadline:
-                tail = self.folder.supervisor_log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
-                raise FederationFailed(
-                    "the supervisor did not start", where=str(self.folder.supervisor_log), hint="\n".join(tail)
-                )
-            time.sleep(0.01)
-        guard.returncode = 0  # it is meant to outlive this object
 
     def _wait_ready(self, after: int, watch: Watch, interrupted: Callable[[], int]) -> None:
         seen: object = None
@@ -311,14 +254,14 @@ class LocalRuntime:
         """
         if not self.is_up():
             was_up = self._end_stray(watch or (lambda _: None))
-            self._clear_leftovers()
+            supervision.clear_leftovers(self.folder)
             return was_up
         after = self.store.last_event()
         pid = self._supervisor()
         processes.send([pid], signal.SIGTERM)
         hurried = False
-        deadline = time.monotonic() + DOWN_SECONDS
-        while self._locked():
+        deadline = time.monotonic() + supervision.DOWN_SECONDS
+        while supervision.is_locked(self.folder):
             if watch is not None:
                 for number, event in self.store.events(after):
                     after = number
@@ -328,9 +271,9 @@ class LocalRuntime:
                 processes.send([pid], signal.SIGTERM)
             if time.monotonic() > deadline:
                 processes.send([pid], signal.SIGKILL)  # the guard clears away the rest
-                deadline = time.monotonic() + DOWN_SECONDS
+                deadline = time.monotonic() + supervision.DOWN_SECONDS
             time.sleep(POLL_SECONDS)
-        self._clear_leftovers()
+        supervision.clear_leftovers(self.folder)
         return True
 
     def remove(self) -> None:
@@ -344,22 +287,13 @@ class LocalRuntime:
 
     def _end_stray(self, watch: Watch) -> bool:
         """End a supervisor whose folder is no longer its own; return whether there was one."""
-        pid = self.stray()
+        pid = supervision.stray(self.folder)
         if pid is None:
             return False
         why = f"was up, and somebody has deleted or moved {self.folder.root} since: taking it down"
         watch(Event(time.time(), "supervisor", self.name, why))
-        processes.send([pid], signal.SIGTERM)
-        deadline = time.monotonic() + DOWN_SECONDS
-        while processes.alive(pid) and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
-        self._clear_leftovers()
+        supervision.end(self.folder, pid)
         return True
-
-    def _clear_leftovers(self) -> None:
-        left = processes.kill_all(lambda: processes.marked(self.folder.root))
-        if left:
-            raise FederationFailed(f"these processes cannot be killed: {left}", where=self.folder.root.parent.name)
 
     # Requests.
 
@@ -436,7 +370,7 @@ class LocalRuntime:
             raise NotRunning(
                 "the federation is not up", where=str(self.folder.root.parent), hint="Start it with `flowerbed up`."
             )
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + supervision.START_SECONDS
         while (pid := self.store.facts().get("supervisor_pid")) is None:  # it has the lock, but writes only now
             if time.monotonic() > deadline:
                 raise NotRunning("the supervisor does not say which process it is", where=str(self.folder.root))
