@@ -76,7 +76,7 @@ def test_a_changed_release_starts_on_data_of_its_own_and_keeps_history(
     assert app(*quick).status == 0
     running = app.start("run", "--run-config", "seconds=60.0")
     app.wait_for_round(1, run=2)
-    before = pids(app)
+    before, lock = pids(app), (app.folder / "federation.lock").read_text(encoding="utf-8")
 
     federation_file(app, flower="1.22", more="  serverapp: {env: {GREETING: hello}}")
     assert refused(app("up", "--detach")) == (
@@ -90,6 +90,7 @@ def test_a_changed_release_starts_on_data_of_its_own_and_keeps_history(
         apply_as_a_killed_up_left_it(app)
     assert pids(app) == before
     assert app.status()["flower"] == "1.22.0"
+    assert (app.folder / "federation.lock").read_text(encoding="utf-8") == lock
 
     assert app("stop", "2").last("run")["verdict"] == "stopped"
     app.finish(running)

@@ -48,17 +48,3 @@ def test_a_lock_that_was_deleted_is_taken_again_and_a_deleted_folder_takes_all_d
     assert not state.exists()
     assert up.status()["state"] == "down"
     assert up("down").last("down")["was_up"] is False
-
-
-def test_up_after_the_folder_was_replaced_ends_what_ran_and_starts_afresh(up: Bed) -> None:
-    state, moved = up.folder / ".flowerbed", up.folder / ".moved"
-    before = set(up.processes())
-    state.rename(moved)
-    shutil.copytree(moved, state, ignore=shutil.ignore_patterns("lock"))
-    again = up("up", "--detach")
-    assert again.last("status")["state"] == "ready"
-    assert not before & set(up.processes())
-
-    (state / "state.db").unlink()
-    assert up("down").last("down")["was_up"] is True
-    assert up.processes() == []

@@ -96,9 +96,10 @@ def prepare(
     source.folder.create()
     environment = _environment(source, found.row, found.python, progress)
     check(source, environment, progress)
-    if flower is None:  # a release for this once is not what the federation is locked to
-        _write_lock(source, found.row, environment)
     plan = _plan(source, found.row, environment, found.topology)
+    for_good = flower is None and not LocalRuntime(source.folder).refuses(plan)
+    if for_good:  # a release for this once, or one that is refused, is not what the federation is locked to
+        _write_lock(source, found.row, environment)
     return Prepared(source, plan, dict(found.run_config), found.time_limit)
 
 

@@ -195,6 +195,11 @@ class LocalRuntime:
             watch(Event(time.time(), "change", plan.federation, sentence))
         return decision.plan
 
+    def refuses(self, plan: Plan) -> bool:
+        """Tell whether a run that is not finished forbids a plan now."""
+        running = Plan.last(self.folder.plan)
+        return running is not None and decide(running, plan, self.unfinished_run()).refusal is not None
+
     def unfinished_run(self) -> int | None:
         """Return the number of a run that is not finished; None if there is none."""
         runs = self.store.runs(unfinished=True) if self.is_up() else []
