@@ -63,6 +63,41 @@ spec:
 """
 
 
+EVERYWHERE = (
+    FULL.replace("hostPath: {path: /mnt/chest, type: Directory}", "emptyDir: {}")
+    + """\
+  security: {tls: {mode: CertManager, issuerRef: {name: ca, kind: Issuer}}}
+"""
+).replace(
+    "    image: registry.example.org:5000/flwr/superlink:1.42.0\n",
+    "    image: registry.example.org:5000/flwr/superlink:1.42.0\n"
+    "    expose: {fleetAddress: 'fleet.example.org:443', ingress: {tls: Reencrypt, secretName: outside}}\n",
+)
+"""A federation whose namespace is in more places than `metadata`."""
+
+
+def names_with_namespace(made: dict[str, Object]) -> dict[str, list[str]]:
+    """Return, by their kinds, the names that have the namespace in them."""
+    ingress = made["Ingress/chest-study-superlink-fleet"]["metadata"]["annotations"]
+    secret = made["ExternalSecret/chest-study-superexec"]["spec"]["data"]
+    return {
+        "ingress": [ingress["nginx.ingress.kubernetes.io/proxy-ssl-secret"]],
+        "certificate": made["Certificate/chest-study-superlink-tls"]["spec"]["dnsNames"],
+        "store": [one["remoteRef"]["key"] for one in secret],
+    }
+
+
+def names_with(namespace: str) -> dict[str, list[str]]:
+    """Return what these names are in a namespace."""
+    service = "chest-study-superlink"
+    inside = [f"{service}.{namespace}", f"{service}.{namespace}.svc", f"{service}.{namespace}.svc.cluster.local"]
+    return {
+        "ingress": [f"{namespace}/{service}-tls"],
+        "certificate": ["localhost", service, *inside, "fleet.example.org"],
+        "store": [f"{namespace}/chest-study-superexec"],
+    }
+
+
 def federation(text: str, layout: str = "Colocated") -> Federation:
     return parse(text.replace("LAYOUT", layout), "federation.yaml").federation
 

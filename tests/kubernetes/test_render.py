@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import yaml
 
 from flowerbed.kubernetes.packaging.folder import MARKER
 from json_output import differences, heard
-from kubernetes.federations import FULL, SMALL, Object, named
+from kubernetes.federations import EVERYWHERE, FULL, SMALL, Object, named, names_with, names_with_namespace
 
 Say = Callable[..., tuple[int, str]]
 
@@ -286,7 +287,7 @@ def templated(answer: dict[str, Any]) -> dict[str, Object]:
     files = [text for name, text in answer["made"].items() if name.endswith(".yaml")]
     objects = [item for text in files for item in yaml.safe_load_all(text) if item]
     for item in objects:
-        assert item["metadata"]["labels"].pop("helm.sh/chart") == "chest-study-0.1.0"
+        assert re.fullmatch(r"chest-study-0\.1\.0_[0-9a-f]{12}", item["metadata"]["labels"].pop("helm.sh/chart"))
         if not item["metadata"]["labels"]:
             del item["metadata"]["labels"]
     return by_name(objects)
@@ -318,6 +319,88 @@ def test_the_chart_with_its_own_values_is_the_stream(chart: Rendered, layout: st
     assert templated(answer) == plain
     (notes,) = [text for name, text in answer["made"].items() if name.endswith("NOTES.txt")]
     assert "a SuperLink and 3 SuperNodes" in notes
+    waited = [line.split()[0] for line in notes.splitlines() if line.startswith(("  secret/", "  configmap/"))]
+    mounted = {f"{kind}/{name}" for item in plain.values() for kind, name in mounts(item) if layout == "Colocated"}
+    assert mounted - MADE_BY_OTHERS <= {*waited, "configmap/chest-study-programs", "configmap/chest-study-proxy"}
+    assert ("The Pods wait until there are, in the namespace research" in notes) is (layout == "Colocated")
+
+
+MADE_BY_OTHERS = {"configmap/models", "secret/tracking-ca"}
+"""What the file names as somebody else's."""
+
+
+def mounts(item: Object) -> list[tuple[str, str]]:
+    """Return which Secrets and ConfigMaps a workload's Pods cannot be without."""
+    found = []
+    for volume in item.get("spec", {}).get("template", {}).get("spec", {}).get("volumes", []):
+        sources = volume["projected"]["sources"] if "projected" in volume else [volume]
+        for source in sources:
+            if "secret" in source and not source["secret"].get("optional"):
+                found.append(("secret", source["secret"].get("secretName") or source["secret"]["name"]))
+            if "configMap" in source and not source["configMap"].get("optional"):
+                found.append(("configmap", source["configMap"]["name"]))
+    return found
+
+
+def version_of(folder: Path) -> str:
+    return str(yaml.safe_load((folder / "Chart.yaml").read_text())["version"])
+
+
+def test_the_charts_version_changes_with_its_content_or_is_the_users(
+    file: Callable[..., Path], tmp_path: Path, say: Say
+) -> None:
+    folder = tmp_path / "chart"
+
+    def render(text: str, *more: str) -> str:
+        asked = ("render", "--file", str(file(text)), "--output", str(folder), "--format", "helm", *more)
+        assert say(*asked)[0] == 0
+        return version_of(folder)
+
+    first = render(SMALL)
+    assert first.startswith("0.1.0+")
+    assert render(SMALL) == first
+    assert render(SMALL.replace("replicas: 2", "replicas: 3")) != first
+    assert render(SMALL, "--flower", "1.41") != first
+    assert render(SMALL, "--chart-version", "1.4.0-rc.1") == "1.4.0-rc.1"
+    status, said = say("render", "--file", str(file(SMALL)), "--format", "helm", "--chart-version", "1.4")
+    assert (status, "--chart-version: '1.4' is no version of SemVer" in said) == (2, True)
+    status, said = say("render", "--file", str(file(SMALL)), "--chart-version", "1.4.0")
+    assert (status, "--chart-version: only a Helm chart has a version" in said) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("values", "namespace"),
+    [({}, "research"), ({"namespace": "elsewhere"}, "elsewhere"), ({"namespace": ""}, "releases")],
+)
+def test_every_name_with_the_namespace_follows_the_charts(
+    file: Callable[..., Path], tmp_path: Path, say: Say, values: dict[str, Any], namespace: str
+) -> None:
+    asked = ("render", "--file", str(file(EVERYWHERE)), "--secrets", "ExternalSecret")
+    status, said = say(*asked, "--output", str(tmp_path / "chart"), "--format", "helm")
+    assert status == 0, said
+    answer = helm(tmp_path / "chart", {**values, "createNamespace": False})
+    made = templated(answer)
+    assert names_with_namespace(made) == names_with(namespace)
+    assert {item["metadata"]["namespace"] for item in made.values()} == {namespace}
+    (notes,) = [text for name, text in answer["made"].items() if name.endswith("NOTES.txt")]
+    assert f"in the namespace {namespace}:" in notes
+    if namespace == "research":
+        plain = stream(say(*asked)[1])
+        del plain["Namespace/research"]
+        assert made == plain
+
+
+def test_without_a_namespace_it_is_the_releases(file: Callable[..., Path], tmp_path: Path, say: Say) -> None:
+    text = EVERYWHERE.replace("  namespace: research\n", "").replace("tls: Reencrypt", "tls: Passthrough")
+    text = text.replace(", secretName: outside", "")
+    asked = ("render", "--file", str(file(text)), "--secrets", "ExternalSecret", "--format", "helm")
+    assert say(*asked, "--output", str(tmp_path / "chart"))[0] == 0
+    answer = helm(tmp_path / "chart")
+    made = templated(answer)
+    assert "Namespace/releases" not in made
+    assert {item["metadata"].get("namespace") for item in made.values()} == {None}
+    names = made["Certificate/chest-study-superlink-tls"]["spec"]["dnsNames"]
+    assert names == names_with("releases")["certificate"]
 
 
 def test_values_reach_what_they_are_for(chart: Rendered) -> None:

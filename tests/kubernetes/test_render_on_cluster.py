@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,17 @@ from flowerbed.flower.releases import find
 from flowerbed.kubernetes.manifests.objects import objects
 from flowerbed.kubernetes.packaging import kustomize
 from flowerbed.kubernetes.yaml_text import dump_all
-from kubernetes.federations import FULL, SMALL, Object, federation, named, workloads
+from kubernetes.federations import (
+    EVERYWHERE,
+    FULL,
+    SMALL,
+    Object,
+    federation,
+    named,
+    names_with,
+    names_with_namespace,
+    workloads,
+)
 
 LAYOUTS = pytest.mark.parametrize("layout", ["Colocated", "Quickstart"])
 RESTRICTED = FULL.replace("hostPath: {path: /mnt/chest, type: Directory}", "emptyDir: {}")
@@ -42,6 +53,20 @@ def test_kustomize_gives_the_stream(cluster: Cluster, tmp_path: Path, text: str,
         kept = build(cluster, tmp_path / "overlays" / overlay)
         assert kept.keys() == plain.keys()
         assert {item["metadata"]["labels"]["environment"] for item in kept.values()} == {overlay}
+
+
+def test_every_name_with_the_namespace_follows_kustomizes(
+    cluster: Cluster, tmp_path: Path, say: Callable[..., tuple[int, str]]
+) -> None:
+    (tmp_path / "federation.yaml").write_text(EVERYWHERE.replace("LAYOUT", "Colocated"), encoding="utf-8")
+    words = ("--format", "kustomize", "--secrets", "ExternalSecret", "--output", str(tmp_path / "made"))
+    assert say("render", "--file", str(tmp_path / "federation.yaml"), *words)[0] == 0
+    for overlay in ("development", "production"):
+        folder = tmp_path / "made" / "overlays" / overlay
+        assert names_with_namespace(build(cluster, folder)) == names_with("research")
+        file = folder / "kustomization.yaml"
+        file.write_text(f"{file.read_text()}namespace: elsewhere\n", encoding="utf-8")
+        assert names_with_namespace(build(cluster, folder)) == names_with("elsewhere")
 
 
 @LAYOUTS

@@ -33,6 +33,7 @@ def render(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     secrets: Literal["ExternalSecret", "SealedSecret"] | None = None,
     policy: Literal["Kyverno", "PolicyController"] | None = None,
+    chart_version: str | None = None,
     flower: FlowerVersion = None,
     json: Json = False,
 ) -> int:
@@ -52,16 +53,20 @@ def render(
         to fill with kubeseal.
     policy
         Also a policy by which the cluster refuses images that are not signed by security.signatures.
+    chart_version
+        The Helm chart's version, such as 1.4.0. Left out, it is 0.1.0 and a digest of the chart's content.
     """
     out = Output(as_json=json)
     found = open_file(file)
     row = found.row(flower)
     run_config(found.loaded, found.manifest)
     found = found.pinned(row)
-    made = found.rendered(row)
+    _check_version(chart_version, format)
+    placed = found.moved(helm.placeless) if format == "helm" else found
+    made = placed.rendered(row)
     referred = needed(found.federation, row)
     if secrets is not None:
-        identity = Identity.of(found.federation, row, None)
+        identity = Identity.of(placed.federation, row, None)
         made += skeletons(Skeleton(secrets), referred, identity)
     if policy is not None:
         made += _policies(found, row, Admission(policy))
@@ -73,7 +78,10 @@ def render(
         _tell(out, referred)
         print_objects(out, made)
         return 0
-    files = _files(found, made, format, str(row.release))
+    if format == "helm":
+        files = helm.files(found.federation, made, str(row.release), needed=referred, version=chart_version)
+    else:
+        files = kustomize.files(found.federation, made) if format == "kustomize" else {STREAM: dump_all(made)}
     if referred:
         files[PAGE] = page(referred, found.name)
     changed = folder.FOLDER.write(output, files, only_once=lambda path: path.startswith(kustomize.OVERLAYS))
@@ -105,9 +113,10 @@ def _tell(out: Output, referred: list[Needed]) -> None:
         print(header(referred), end="")
 
 
-def _files(found: Opened, made: list[dict[str, object]], form: str, release: str) -> dict[str, str]:
-    if form == "kustomize":
-        return kustomize.files(found.federation, made)
-    if form == "helm":
-        return helm.files(found.federation, made, release)
-    return {STREAM: dump_all(made)}
+def _check_version(version: str | None, form: str) -> None:
+    if version is None:
+        return
+    if form != "helm":
+        raise UsageError("only a Helm chart has a version", where="--chart-version", hint="Add --format helm.")
+    if not helm.VERSION.fullmatch(version):
+        raise UsageError(f"{version!r} is no version of SemVer", where="--chart-version", hint="For example 1.4.0.")

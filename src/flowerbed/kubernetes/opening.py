@@ -5,6 +5,7 @@ Only reads. An app's folder is not needed to look at a federation or to bring it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,10 @@ class Opened:
             return self
         federation = pinned(self.federation, row, lock.images)
         return replace(self, loaded=replace(self.loaded, federation=federation))
+
+    def moved(self, to: Callable[[Federation], Federation]) -> Opened:
+        """Return the same with another federation made of the file's."""
+        return replace(self, loaded=replace(self.loaded, federation=to(self.federation)))
 
     def check_image(self) -> None:
         """Refuse a file that names no image.

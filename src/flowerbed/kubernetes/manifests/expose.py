@@ -23,6 +23,7 @@ from flowerbed.spec.model import Federation
 from flowerbed.topology.model import Role
 
 NGINX = "nginx.ingress.kubernetes.io"
+SSL_SECRET = f"{NGINX}/proxy-ssl-secret"
 GATEWAY = "gateway.networking.k8s.io"
 
 _NUMBER = 9092
@@ -140,7 +141,7 @@ class _Exposed:
         secret = f"{self._identity.namespace}/{names.superlink_tls(federation)}"
         return {
             f"{NGINX}/backend-protocol": "GRPCS" if apis.port(self._row, Api.FLEET).protocol == "grpc" else "HTTPS",
-            f"{NGINX}/proxy-ssl-secret": secret,  # which has the authority too
+            SSL_SECRET: secret,  # which has the authority too
             f"{NGINX}/proxy-ssl-verify": "on",
             f"{NGINX}/proxy-ssl-verify-depth": str(MOST_BETWEEN),
             f"{NGINX}/proxy-ssl-name": names.superlink(federation),

@@ -6,9 +6,14 @@ there are is the federation file's to say, because each of them is told the numb
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from flowerbed.kubernetes.manifests.identity import Object
+from flowerbed.kubernetes.manifests.needed import Needed
 from flowerbed.kubernetes.manifests.parts import Part, Parts
 from flowerbed.kubernetes.packaging import helm_schema, helm_texts
 from flowerbed.kubernetes.packaging.files import Files, by_file
@@ -18,29 +23,72 @@ from flowerbed.spec.images import ImagePolicy
 from flowerbed.spec.model import Federation
 
 CHART_VERSION = "0.1.0"
+"""Followed by a digest of the chart's content: who looks at the version alone, as Flux does, then sees a change."""
+
+VERSION = re.compile(
+    r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?"
+)
+"""Which versions a chart can have (semver.org, 2.0.0)."""
+
+NAMESPACE = "\ue000namespace\ue000"
+"""Stands in objects for the namespace that is known when the chart is installed; no namespace can be called so."""
+
+_CHART_LABEL = Verbatim(
+    '{{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" | trimSuffix "_" }}'
+)
 
 PULL_SECRETS = Verbatim("{{ with .Values.imagePullSecrets }}imagePullSecrets: {{ toJson . }}{{ end }}")
 
 
-def files(federation: Federation, objects: list[Object], release: str) -> Files:
-    """Return the chart's files."""
+def placeless(federation: Federation) -> Federation:
+    """Return a federation that lives in `NAMESPACE`, for its objects to be rendered there."""
+    meta = federation.metadata.model_copy(update={"namespace": NAMESPACE})
+    return federation.model_copy(update={"metadata": meta})
+
+
+def files(
+    federation: Federation,
+    objects: list[Object],
+    release: str,
+    *,
+    needed: Sequence[Needed] = (),
+    version: str | None = None,
+) -> Files:
+    """Return the chart's files.
+
+    Parameters
+    ----------
+    federation : Federation
+        What the file says.
+    objects : list of dict
+        All objects; where they name `NAMESPACE`, that is a value's to say, or the release's.
+    release : str
+        The exact Flower release.
+    needed : sequence of Needed
+        What Pods mount and the chart does not have.
+    version : str or None
+        The chart's version; None for one that is derived from its content.
+    """
+    if federation.metadata.namespace is None:
+        objects = [item for item in objects if item["kind"] != "Namespace"]
     chart = _Chart(federation, objects)
     templates = {file: dump_all(map(chart.template, items)) for file, items in by_file(federation, objects).items()}
     if "namespace.yaml" in templates:
         templates["namespace.yaml"] = (
-            f"{{{{- if .Values.createNamespace }}}}\n{templates['namespace.yaml']}{{{{- end }}}}\n"
+            "{{- if and .Values.createNamespace .Values.namespace }}\n" + templates["namespace.yaml"] + "{{- end }}\n"
         )
     name = federation.metadata.name
-    return {
-        "Chart.yaml": helm_texts.chart(name, CHART_VERSION, release),
+    made = {
         "values.yaml": helm_texts.values(chart.values),
         "values.schema.json": helm_schema.schema(
             chart.values, pinned=federation.spec.security.images is ImagePolicy.PINNED
         ),
         ".helmignore": f"{MARKER}*\n",
         **{f"templates/{file}": text for file, text in templates.items()},
-        "templates/NOTES.txt": helm_texts.notes(federation),
+        "templates/NOTES.txt": helm_texts.notes(federation, needed),
     }
+    digest = hashlib.sha256(json.dumps([release, made], sort_keys=True).encode()).hexdigest()[:12]
+    return {"Chart.yaml": helm_texts.chart(name, version or f"{CHART_VERSION}+{digest}", release), **made}
 
 
 class _Chart:
@@ -58,9 +106,10 @@ class _Chart:
         self._federation = federation
         self._parts = Parts(federation)
         self.values: dict[str, Any] = {}
-        namespace = next((item["metadata"].get("namespace") for item in objects if item["kind"] != "Namespace"), None)
-        if namespace is not None:
-            self.values["namespace"] = namespace
+        self._namespace = "{{ .Release.Namespace }}"
+        if federation.metadata.namespace is not None:
+            self.values["namespace"] = federation.metadata.namespace
+            self._namespace = "{{ .Values.namespace | default .Release.Namespace }}"
         if any(item["kind"] == "Namespace" for item in objects):
             self.values["createNamespace"] = True
         self.values |= {"images": {}, "imagePullSecrets": [], "resources": {}}
@@ -70,13 +119,15 @@ class _Chart:
     def template(self, item: Object) -> Object:
         """Return an object with templates in it, and note the values that they need."""
         part = self._parts.of(item)
-        made: Object = _escaped(item)
+        made: Object = self._placed(_escaped(item))
         metadata = made["metadata"]
-        metadata.setdefault("labels", {})["helm.sh/chart"] = Verbatim("{{ .Chart.Name }}-{{ .Chart.Version }}")
+        metadata.setdefault("labels", {})["helm.sh/chart"] = _CHART_LABEL
         if item["kind"] == "Namespace":
-            metadata["name"] = Verbatim("{{ .Values.namespace | quote }}")
+            metadata["name"] = self._quoted()
+        elif "namespace" not in self.values:  # Helm brings it to the release's
+            metadata.pop("namespace", None)
         elif "namespace" in metadata:
-            metadata["namespace"] = Verbatim("{{ .Values.namespace | quote }}")
+            metadata["namespace"] = self._quoted()
         spec = made.get("spec", {})
         if item["kind"] in ("Deployment", "StatefulSet"):
             self._pod(spec["template"]["spec"], item["spec"]["template"]["spec"], part)
@@ -85,6 +136,21 @@ class _Chart:
         if item["kind"] == "PersistentVolumeClaim":
             made["spec"] = self._claim(spec, "results")
         return made
+
+    def _quoted(self) -> Verbatim:
+        return Verbatim(self._namespace.replace(" }}", " | quote }}"))
+
+    def _placed(self, data: Any) -> Any:
+        """Return a copy in which the namespace is what it will be."""
+        match data:
+            case str():
+                return self._quoted() if data == NAMESPACE else data.replace(NAMESPACE, self._namespace)
+            case dict():
+                return {key: self._placed(value) for key, value in data.items()}
+            case list():
+                return [self._placed(value) for value in data]
+            case _:
+                return data
 
     def _pod(self, made: Object, plain: Object, part: Part) -> None:
         made.pop("imagePullSecrets", None)

@@ -23,7 +23,7 @@ _CLAIM = {
     "additionalProperties": False,
 }
 _OF: dict[str, Any] = {
-    "namespace": {"type": "string", "pattern": f"^({LABEL_PATTERN})$"},
+    "namespace": {"type": "string", "pattern": f"^({LABEL_PATTERN})?$"},
     "createNamespace": {"type": "boolean"},
     "imagePullSecrets": {
         "type": "array",

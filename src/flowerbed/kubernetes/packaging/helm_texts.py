@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flowerbed.counting import counted
+from flowerbed.kubernetes.manifests.needed import Needed
 from flowerbed.kubernetes.yaml_text import dump
 from flowerbed.spec.model import Federation, Layout
 
 EXPLANATIONS = {
-    "namespace": (
-        "Where everything lives, whichever namespace the release itself is in. The SuperNodes find the SuperLink there."
-    ),
+    "namespace": ("Where everything lives, whichever namespace the release itself is in; empty for the release's."),
     "createNamespace": (
         "Whether the chart makes that namespace. With false it has to be there: `helm install --create-namespace`\n"
         "makes only the release's own, and Helm refuses a namespace in a chart that is there already."
@@ -52,10 +52,12 @@ def values(found: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def notes(federation: Federation) -> str:
-    """Return NOTES.txt: what to look at once it is installed."""
+def notes(federation: Federation, needed: Sequence[Needed]) -> str:
+    """Return NOTES.txt: what to look at once it is installed, and what the chart does not bring."""
     name = federation.metadata.name
-    namespace = "{{ .Values.namespace }}" if federation.metadata.namespace else "{{ .Release.Namespace }}"
+    namespace = "{{ .Release.Namespace }}"
+    if federation.metadata.namespace:
+        namespace = "{{ .Values.namespace | default .Release.Namespace }}"
     count = federation.spec.supernode_count
     selector = (
         f"app.kubernetes.io/instance={name}" if federation.spec.layout is Layout.COLOCATED else f"app={name}-superlink"
@@ -67,4 +69,17 @@ The federation {name}, Flower {{{{ .Chart.AppVersion }}}}: a SuperLink and {coun
 
 The SuperLink is reached at {name}-superlink in that namespace. How many SuperNodes there are is not a value: change the
 federation file, and render the chart again.
+{_missing(namespace, needed)}"""
+
+
+def _missing(namespace: str, needed: Sequence[Needed]) -> str:
+    if not needed:
+        return ""
+    listed = "".join(f"  {one.kind.lower()}/{one.name} (made by {one.by})\n" for one in needed)
+    return f"""
+The Pods wait until there are, in the namespace {namespace}:
+
+{listed}
+The chart has none of them. `flowerbed up --on kubernetes` makes those that are made by flowerbed; without it,
+`flowerbed trust make` does.
 """

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
+from flowerbed.kubernetes.manifests import names
+from flowerbed.kubernetes.manifests.expose import SSL_SECRET
 from flowerbed.kubernetes.manifests.identity import Object
 from flowerbed.kubernetes.packaging.files import Files, by_file
 from flowerbed.kubernetes.yaml_text import dump, dump_all
@@ -9,6 +13,22 @@ from flowerbed.spec.model import Federation
 
 OVERLAYS = "overlays/"
 """The folder of what is written only where it is not there yet."""
+
+_BASE = """\
+# Rendered by `flowerbed render`, which replaces this file the next time. Keep changes in an overlay.
+#
+# An overlay can set `namespace:`. It cannot set `namePrefix:` or `nameSuffix:`: the arguments of programs and the
+# certificates name the SuperLink's Service, and Kustomize does not change names there: no program would find it.
+# For a second federation write a second file, with another metadata.name.
+"""
+
+_NAMESPACE = """\
+
+# With `namespace:`, these names have it in them too:
+replacements:
+- source: {kind: Service, name: NAME, fieldPath: metadata.namespace}
+  targets:
+TARGETS"""
 
 _KIND = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
 
@@ -77,12 +97,37 @@ def files(federation: Federation, objects: list[Object]) -> Files:
     """Return the base and the overlays."""
     found = by_file(federation, objects)
     name = federation.metadata.name
+    targets = _targets(objects)
+    moved = _NAMESPACE.replace("NAME", names.superlink(name), 1).replace("TARGETS", targets) if targets else ""
     production = _PRODUCTION
     if any(item["kind"] == "StatefulSet" for item in objects):
         production += _PRODUCTION_CLAIMS
     return {
-        "base/kustomization.yaml": dump({**_KIND, "resources": list(found)}),
+        "base/kustomization.yaml": _BASE + dump({**_KIND, "resources": list(found)}),
         **{f"base/{file}": dump_all(items) for file, items in found.items()},
-        f"{OVERLAYS}development/kustomization.yaml": _DEVELOPMENT.replace("NAME", name),
-        f"{OVERLAYS}production/kustomization.yaml": production.replace("NAME", name),
+        f"{OVERLAYS}development/kustomization.yaml": _DEVELOPMENT.replace("NAME", name) + moved,
+        f"{OVERLAYS}production/kustomization.yaml": production.replace("NAME", name) + moved,
     }
+
+
+def _targets(objects: list[Object]) -> str:
+    """Return where Kustomize shall write the namespace beside `metadata`: as targets of a replacement."""
+    made = []
+    for item in objects:
+        namespace = item["metadata"].get("namespace")
+        if namespace is None:
+            continue
+        if item["kind"] == "Ingress" and SSL_SECRET in item["metadata"].get("annotations", {}):
+            made.append((item, [f"metadata.annotations.[{SSL_SECRET}]"], "/", 0))
+        if item["kind"] == "Certificate":
+            called = item["spec"]["dnsNames"]
+            paths = [f"spec.dnsNames.{index}" for index, one in enumerate(called) if f".{namespace}" in one]
+            made.append((item, paths, ".", 1))
+        if item["kind"] == "ExternalSecret":
+            made.append((item, ["spec.data.*.remoteRef.key"], "/", 0))
+    return "".join(
+        f"  - select: {{kind: {item['kind']}, name: {item['metadata']['name']}}}\n"
+        f"    fieldPaths: {json.dumps(paths)}\n"
+        f'    options: {{delimiter: "{delimiter}", index: {index}}}\n'
+        for item, paths, delimiter, index in made
+    )
