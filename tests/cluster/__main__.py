@@ -95,9 +95,9 @@ def _serve(nodes: int) -> int:
         with locked(_lock(), waiting=lambda: tell("waiting for another cluster of yours")):
             write_durably(_pid(), str(os.getpid()))
             images = [flower_images(release, tell) for release in RELEASES]
-            with Cluster(nodes, images=images, progress=tell) as cluster:
+            with Cluster(nodes, images=images, progress=tell) as cluster, cluster.door() as door:
                 try:
-                    _write_state(cluster)
+                    _write_state(cluster, door)
                     tell("\n" + _state().read_text(encoding="utf-8"))
                     _let_go_of_stdout()
                     while True:
@@ -124,12 +124,13 @@ def _down() -> int:
     return 0
 
 
-def _write_state(cluster: Cluster) -> None:
+def _write_state(cluster: Cluster, door: str) -> None:
     lines = [
         f"export KUBECONFIG={cluster.kubeconfig}",
         f'export PATH="{cluster.kubectl_program.parent}:$PATH"   # kubectl',
         "",
-        f"its registry, for images from this host (http): {cluster.registry}",
+        f"its registry, for images from this host (http): {door}",
+        f"an app for it: flowerbed build --push --base {door}/flwr/superexec:{RELEASES[-1]} --tag {door}/my-app",
         f"the logs of its parts: {cluster.folder / 'logs'}",
         "its end: make cluster-down",
     ]

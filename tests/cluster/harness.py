@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,7 +25,7 @@ from cluster.manifests import NodeSpec
 from cluster.node import Node
 from cluster.packages import cluster_cache, missing
 from cluster.pki import Authority
-from cluster.registry import add_images
+from cluster.registry import add_images, serving
 from flowerbed.environments.cache import Progress, silent
 
 POLICY_ENFORCER = "FLOWERBED_POLICY_ENFORCER"
@@ -113,8 +114,19 @@ class Cluster:
 
     @property
     def registry(self) -> str:
-        """Where this host can push images (http); nodes take images of any registry's name from there."""
+        """Where its registry is for whoever reaches the cluster's network (http)."""
         return f"{self._cable.cluster}:{REGISTRY_PORT}"
+
+    @contextmanager
+    def door(self) -> Iterator[str]:
+        """Open a door to its registry on this host's loopback interface, where `flowerbed build` pushes by http.
+
+        Yields the address. Nodes take images of any registry's name from there.
+        """
+        folder = self.folder / "door"
+        folder.mkdir(exist_ok=True)
+        with serving(self.folder / "registry", folder) as address:
+            yield address
 
     def kubectl(self, *arguments: str, input: str | None = None) -> str:  # noqa: A002 - as in subprocess.run
         """Run kubectl as an administrator and return its output.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cluster import Cluster
 from cluster.packages import cluster_cache
+from flowerbed.registry.client import Registries
 
 _TESTS = Path(__file__).parents[1]
 
@@ -34,6 +35,8 @@ def test_up_and_down_twice(cluster: Cluster, tmp_path: Path) -> None:
         ask = "\n".join([*exports, "kubectl get nodes -o name"])
         nodes = subprocess.run(["sh", "-c", ask], env=environment, capture_output=True, text=True, check=True).stdout
         assert nodes == "node/node-0\n"
+        (door,) = re.findall(r"^its registry, .*: (127\.0\.0\.1:\d+)$", said, re.MULTILINE)
+        assert Registries().digest(f"{door}/flwr/superexec:1.42.0").startswith("sha256:")
         assert exports[0] in say("up")  # still the same one
     finally:
         say("down")

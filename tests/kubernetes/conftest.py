@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from cluster import Cluster
-from cluster.registry import serving
 from federation.beds import APPS
 from flowerbed import templates
 from flowerbed.kubernetes.cluster import Cluster as Connection
@@ -21,9 +20,9 @@ TEMPLATES = {"digits": "sklearn", "torch-app": "pytorch"}
 
 
 @pytest.fixture(scope="session")
-def baking(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Baking]:
+def baking(cluster: Cluster) -> Iterator[Baking]:
     """Give a way to bake apps for the cluster."""
-    with serving(cluster.folder / "registry", tmp_path_factory.mktemp("registry")) as address:
+    with cluster.door() as address:
         yield Baking(address)
 
 
