@@ -177,6 +177,10 @@ def test_what_another_command_asked_or_did_is_in_the_reason() -> None:
     stopped = {"status": "finished", "sub": "stopped", "details": ""}
     assert judged(stopped).reason == "The run was stopped, but not by Flowerbed."
     assert judged(stopped, stop_asked=True).reason == "The run was stopped on request."
+    kept = replace(kept, timeout=30.0)
+    late = {**stopped, "finished_at": (record.submitted_at or 0.0) + 31.0}
+    assert judged(late).reason == "The run took longer than 30 s and was stopped."
+    assert judged(late, stop_asked=True).reason == "The run was stopped on request."
     failed = judged(FAILED, done_meanwhile=("restarted superlink (another certificate)",))
     assert failed.reason == (
         "The ServerApp failed: Task failed with unknown error. Meanwhile Flowerbed restarted superlink (another"

@@ -338,12 +338,13 @@ class Follower:
         if outcome == "failed" and not (lost or traceback):
             lost = self._lost_with_a_word(float((state or {}).get("finished_at") or 0.0))
         aside = self._aside()
+        stop_asked = self._stop_asked or aside.stop_asked
         seen = Observation(
             outcome=outcome,
             details=str((state or {}).get("details", "")),
             progress=progress,
-            stop_asked=(self._stop_asked or aside.stop_asked) and not self._timed_out,
-            timed_out=self._timed_out,
+            stop_asked=stop_asked and not self._timed_out,
+            timed_out=self._timed_out or (outcome == "stopped" and not stop_asked and self._overdue(state)),
             serverapp_lost=lost,
             log_complete=complete,
             timeout=self.kept.timeout,
@@ -371,6 +372,11 @@ class Follower:
         self._keep()
         self._ended.set()
         self._report("run", str(self.record.number), f"{judgement.verdict.value}: {judgement.reason}")
+
+    def _overdue(self, state: dict[str, Any] | None) -> bool:
+        """Tell whether a run took longer than it was given: then who followed it has stopped it."""
+        finished, submitted = float((state or {}).get("finished_at") or 0.0), self.record.submitted_at
+        return self.kept.timeout is not None and submitted is not None and finished - submitted >= self.kept.timeout
 
     def _aside(self) -> Kept:
         try:
