@@ -82,6 +82,7 @@ def test_a_killed_serverapp_is_a_lost_run(bed: Make, federation_file: Callable[.
     said = app.finish(running)
     assert (said.status, said.last("run")["verdict"]) == (1, "failed")
     assert "ServerApp was lost" in said.last("run")["reason"]
+    assert "(its process was killed by SIGKILL)" in said.last("run")["reason"]
 
 
 @pytest.mark.parametrize("flower", [OLDEST, NEWEST])

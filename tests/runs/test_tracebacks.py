@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_samples import RELEASES, sample
 
-from flowerbed.runs.tracebacks import LIMIT, last_lines, last_traceback, summary_of
+from flowerbed.runs.tracebacks import LIMIT, last_killed, last_lines, last_traceback, summary_of
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -117,3 +117,12 @@ def test_there_is_one_exactly_where_one_starts(lines: list[str]) -> None:
     )
     if found is not None:
         assert START in found or "left out" in found
+
+
+def test_a_process_that_was_killed_explains_more_than_an_earlier_traceback() -> None:
+    killed = "[flowerbed: the ClientApp was killed by SIGKILL, when the kernel had no memory left]\n"
+    traceback = 'Traceback (most recent call last):\n  File "a.py"\nValueError: a\n'
+    said = "the ClientApp was killed by SIGKILL, when the kernel had no memory left"
+    assert last_killed(f"{traceback}{killed}a line\n") == said
+    assert last_killed(f"{killed}{traceback}") == ""
+    assert last_killed(traceback) == last_killed("") == ""

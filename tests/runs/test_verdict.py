@@ -403,3 +403,11 @@ def test_there_is_a_verdict_for_everything_and_it_never_claims_too_much(seen: Ob
             assert all(e.results for e in told)
             if judged.verdict is SUCCEEDED:
                 assert not any(e.failures for e in told)
+
+
+def test_a_serverapp_that_exits_is_not_told_to_run_again() -> None:
+    judged = judge(Observation("failed", serverapp_lost="its process ended with status 0"))
+    assert judged.reason == (
+        "The ServerApp ended before its run did (its process ended with status 0):"
+        " let it return instead of calling sys.exit."
+    )

@@ -48,7 +48,7 @@ spec:
 """
 PROGRAMS = {
     *("first_request.py", "inside_finishing.py", "inside_health.py", "inside_proc.py"),
-    *("inside_programs.py", "inside_ready.py", "inside_text.py"),
+    *("inside_programs.py", "inside_ready.py", "inside_text.py", "inside_endings.py"),
     *("node_keys.py", "unit.py", "unit_options.py", "wedge.py", "bin/flower-superexec", "bin/flower-supernode"),
     "bin/flwr-clientapp",
 }

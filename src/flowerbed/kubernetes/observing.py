@@ -28,7 +28,7 @@ from flowerbed.kubernetes.manifests import names
 from flowerbed.kubernetes.manifests.places import RESULTS
 from flowerbed.kubernetes.manifests.trust import admitted_nodes, dismissed_nodes, external_nodes
 from flowerbed.runs.readiness import Readiness
-from flowerbed.runs.tracebacks import last_traceback
+from flowerbed.runs.tracebacks import last_killed, last_traceback
 from flowerbed.runs.waiting import Seen
 from flowerbed.topology.model import Role
 
@@ -257,7 +257,8 @@ class Observer:
         for pod in found.pods_of(role)[:TRACEBACK_PODS]:
             lines = self.cluster.logs(name(pod), self.namespace, since_seconds=seconds)
             text = "\n".join(line.removeprefix("superexec | ") for line in lines)
-            if said := last_traceback(text):
+            killed = last_killed(text)
+            if said := f"{found.short(pod)}: {killed}" if killed else last_traceback(text):
                 return said
         return ""
 

@@ -27,7 +27,7 @@ from flowerbed.runs import replied
 from flowerbed.runs.absence import Absence
 from flowerbed.runs.records import LOST_WITH_SUPERVISOR, Phase, RunRecord, Verdict
 from flowerbed.runs.run_log import RunLog
-from flowerbed.runs.tracebacks import last_traceback
+from flowerbed.runs.tracebacks import last_killed, last_traceback
 from flowerbed.runs.verdict import Observation, judge
 from flowerbed.runs.waiting import Seen, waits_for
 from flowerbed.topology.model import Role
@@ -308,7 +308,10 @@ class Follower:
         for component in self._around.plan.components():
             if component.role == role.value:
                 text = logs.read_from(folder.log(component.name), self._marks.get(component.name, 0))
-                if found := last_traceback(text):
+                found = last_traceback(text) or ""
+                if role is Role.CLIENTAPP_SUPEREXEC and (killed := last_killed(text)):
+                    found = f"{component.name}: {killed}"
+                if found:
                     return found
         return ""
 
@@ -423,13 +426,15 @@ class Followers:
             if follower.record.phase in (Phase.STARTING, Phase.RUNNING):
                 follower.lose(why)
 
-    def look_for_serverapps(self, tree: list[int]) -> None:
+    def look_for_serverapps(self, tree: list[int], ended: str = "") -> None:
         """Notice runs whose ServerApp process is gone, long before Flower does (after a missed heartbeat).
 
         Parameters
         ----------
         tree : list of int
             The processes of the ServerApp's SuperExec, all descendants included.
+        ended : str
+            How the last ServerApp's process ended, as a clause, if that was seen.
         """
         running = [follower for follower in self._active.values() if follower.record.phase is Phase.RUNNING]
         if not running:
@@ -442,7 +447,7 @@ class Followers:
         for follower in running:
             follower.lost_since = follower.lost_since or now
             if now - follower.lost_since >= LOST_AFTER_SECONDS:
-                follower.lose("its process ended without a word")
+                follower.lose(ended or "its process ended without a word")
 
     def note(self, done: str) -> None:
         """Have the reasons of runs that go on, and fail, tell what Flowerbed did meanwhile."""

@@ -34,6 +34,7 @@ from flowerbed.local.backoff import Backoff
 from flowerbed.local.changing import Decision, decide
 from flowerbed.local.client import ClientError, ControlClient
 from flowerbed.local.ending import let_end
+from flowerbed.local.endings import EndingsWatcher
 from flowerbed.local.follow import Followers
 from flowerbed.local.footing import LOOK_SECONDS, Footing, take
 from flowerbed.local.layout import StateFolder
@@ -83,6 +84,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._look_again = asyncio.Event()
         self._observer = Observer(folder, self.store, self.report)
+        self._endings = EndingsWatcher(folder)
         self._work = WorkWatcher(folder, self.report)
         self._held: BinaryIO
 
@@ -307,7 +309,8 @@ class Supervisor:
             table = processes.children_by_parent()
             marks = Marks.compiled(self.plan.taken, self.plan.replied, self.plan.lost)
             self._work.look(self.runners, table, marks)
-            self.followers.look_for_serverapps(self._serverapp_tree(table))
+            self._endings.look(self.runners, table)
+            self.followers.look_for_serverapps(self._serverapp_tree(table), self._endings.serverapp)
 
     def _serverapp_tree(self, table: dict[int, list[int]]) -> list[int]:
         return [

@@ -7,12 +7,13 @@ import re
 from flowerbed.flower.inside.inside_text import plain
 from flowerbed.runs.text import last_lines, split_level
 
-__all__ = ["LIMIT", "last_lines", "last_traceback", "summary_of"]
+__all__ = ["LIMIT", "last_killed", "last_lines", "last_traceback", "summary_of"]
 
 LIMIT = 12_000
 """Characters kept of a traceback: a recursion error prints a thousand frames."""
 
 _START = re.compile(r"(?:  \+ Exception Group )?Traceback \(most recent call last\):")
+_KILLED = re.compile(r"\[flowerbed: (the (?:Client|Server)App was killed .*)\]")
 _CHAIN = (
     "The above exception was the direct cause of the following exception:",
     "During handling of the above exception, another exception occurred:",
@@ -55,6 +56,17 @@ def last_traceback(text: str, *, limit: int = LIMIT) -> str | None:
         return None
     telling = [one for one in found if not summary_of(one).startswith(_ENDINGS)]
     return _cap((telling or found)[-1], limit)
+
+
+def last_killed(text: str) -> str:
+    """Return what a log says of an app's process that was killed, if that is later than any traceback; else nothing."""
+    lines = plain(text).split("\n")
+    for line in reversed(lines):
+        if found := _KILLED.fullmatch(line):
+            return found[1]
+        if _START.fullmatch(split_level(line)[1]):
+            return ""
+    return ""
 
 
 def summary_of(traceback: str) -> str:

@@ -290,6 +290,9 @@ def _last_came_back_empty(progress: Progress) -> bool:
 
 def _lost(seen: Observation) -> str:
     how = seen.serverapp_lost.strip().rstrip(".")
+    if how.endswith("ended with status 0"):
+        ended = f"The ServerApp ended before its run did{_how_far(seen)} ({how})"
+        return f"{ended}: let it return instead of calling sys.exit."
     return f"The ServerApp was lost{_how_far(seen)} ({how}), and Flower never resumes one: run it again."
 
 

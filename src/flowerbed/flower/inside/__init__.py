@@ -46,7 +46,7 @@ def at_sites() -> dict[str, Path]:
     names = (
         *("unit.py", "unit_options.py", "wedge.py", "node_keys.py", "inside_finishing.py"),
         *("inside_health.py", "inside_proc.py", "inside_programs.py", "inside_ready.py", "inside_text.py"),
-        "first_request.py",
+        *("first_request.py", "inside_endings.py"),
     )
     return {name: _HERE / name for name in names}
 
@@ -56,7 +56,7 @@ def in_pods() -> dict[str, Path]:
     names = (
         *("unit.py", "unit_options.py", "wedge.py", "inside_finishing.py"),
         *("inside_health.py", "inside_proc.py", "inside_programs.py", "inside_ready.py", "inside_text.py"),
-        "first_request.py",
+        *("first_request.py", "inside_endings.py"),
         *("inside_admission.py", "register_nodes.py", "node_keys.py"),
         *("submit.py", "inside_inbox.py"),
         *("client.py", "inside_control.py", "inside_fab.py", "inside_replies.py"),

@@ -31,6 +31,22 @@ def children_by_parent() -> dict[int, list[int]]:
     return table
 
 
+def zombies() -> list[tuple[int, int, str, int]]:
+    """Return the processes that have ended and were not asked how: id, parent, name, and wait status where readable."""
+    found = []
+    for name in os.listdir("/proc"):  # noqa: PTH208 - names only
+        if not name.isdigit():
+            continue
+        try:
+            stat = Path("/proc", name, "stat").read_bytes()
+        except OSError:
+            continue
+        called, rest = stat[stat.index(b"(") + 1 : stat.rindex(b")")], stat[stat.rindex(b")") + 2 :].split()
+        if rest[0] == b"Z":
+            found.append((int(name), int(rest[1]), os.fsdecode(called), int(rest[-1])))
+    return found
+
+
 def descendants(pid: int, table: dict[int, list[int]]) -> list[int]:
     """Return all living descendants of a process, parents before children."""
     found: list[int] = []

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
         unit_options,
         wedge,
     )
+    from flowerbed.flower.inside.inside_endings import Endings
     from flowerbed.flower.inside.inside_programs import SETTLE, Output, Program
     from flowerbed.flower.inside.inside_text import plain_bytes
 else:  # a script in a container: its folder is on the path, our package is not
@@ -81,6 +82,7 @@ else:  # a script in a container: its folder is on the path, our package is not
     import node_keys
     import unit_options
     import wedge
+    from inside_endings import Endings
     from inside_programs import SETTLE, Output, Program
     from inside_text import plain_bytes
 
@@ -211,6 +213,7 @@ class Unit:
         self._ready_until = time.monotonic() + options.ready_within
         self._refusal = re.compile(options.refused) if options.refused else None
         self._refused = ""
+        self._endings = Endings()
         self._first_to_end: Program | None = None
         self._asked = False
         self._asked_again = False
@@ -318,13 +321,23 @@ class Unit:
                 if self._waiting and time.monotonic() >= self._ready_until:
                     self._output.say(f"{self._waiting}, and its time to get ready is over; the unit is restarted")
                     return NOT_READY
-            if self._wedge and time.monotonic() - looked >= _TICK:
+            if time.monotonic() - looked >= _TICK:
                 looked = time.monotonic()
-                if why := self._wedge.look(self._descendants()):
+                self._tell_endings()
+                if self._wedge and (why := self._wedge.look(self._descendants())):
                     prefix = self._prefix(self._programs[0])
                     self._output.say(f"this SuperNode {why}; its unit is restarted", prefix)
                     return WEDGED
             self._turn(_FINISHING_TICK if self._asked else _STARTING_TICK if self._waiting else _TICK)
+
+    def _tell_endings(self) -> None:
+        """Say which processes of apps were killed: the SuperExec that started them never asks."""
+        table = inside_proc.children_by_parent()
+        for program in self._programs:
+            tree = [program.pid, *inside_proc.descendants(program.pid, table)] if program.running else []
+            for ending in self._endings.look(tree):
+                if ending.killed or ending.app == "ServerApp":
+                    self._output.say(f"the {ending.app} {ending.words}", self._prefix(program))
 
     def _may_end(self) -> bool:
         """Tell whether nobody waits for a reply of the SuperNode that was asked to end, or not any longer."""
