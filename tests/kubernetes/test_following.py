@@ -49,6 +49,7 @@ class _Around:
         self.link: Any = link
         self.incarnations = list(incarnations)
         self.around_it = Seen(2, 2)
+        self.ending = ""
 
     def serverapp_incarnation(self) -> str:
         return self.incarnations.pop(0) if len(self.incarnations) > 1 else self.incarnations[0]
@@ -58,6 +59,9 @@ class _Around:
 
     def node_names(self) -> dict[str, str]:
         return {"7": "site-0"}
+
+    def serverapp_ending(self, _: float) -> str:
+        return self.ending
 
     def nodes_expected(self) -> int:
         return 2
@@ -73,10 +77,13 @@ RUNNING = {"status": "running", "sub": "", "details": ""}
 FAILED = {"status": "finished", "sub": "failed", "details": "Task failed with unknown error."}
 
 
-def followed(state: dict[str, Any], *incarnations: str, counted: list[dict[str, Any]] | None = None) -> RunRecord:
+def followed(
+    state: dict[str, Any], *incarnations: str, counted: list[dict[str, Any]] | None = None, ending: str = ""
+) -> RunRecord:
     record = RunRecord(1, "17", "an app", Phase.RUNNING, submitted_at=time.time())
     around = _Around(_Link(state), *incarnations)
     around.link.counted = counted
+    around.ending = ending
     kept: list[Kept] = []
     follower = Follower(around, Kept(record, None, "a/0"), keep=kept.append, report=lambda *_: None)
     run = follower.wait(30)
@@ -104,6 +111,11 @@ def test_a_serverapp_that_failed_in_a_pod_that_is_still_there_is_not_lost() -> N
     run = followed(FAILED, "a/0")
     assert run.verdict is Verdict.FAILED
     assert run.reason == "The ServerApp failed: Task failed with unknown error."
+
+
+def test_a_serverapp_whose_process_ended_by_itself_says_how() -> None:
+    run = followed(FAILED, "a/0", ending="its process ended with status 0")
+    assert "(its process ended with status 0): let it return instead of calling sys.exit." in run.reason
 
 
 def test_a_run_that_failed_long_ago_is_not_put_down_to_a_pod_that_was_replaced_since() -> None:

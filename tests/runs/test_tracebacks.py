@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_samples import RELEASES, sample
 
-from flowerbed.runs.tracebacks import LIMIT, last_killed, last_lines, last_traceback, summary_of
+from flowerbed.runs.tracebacks import LIMIT, last_killed, last_lines, last_traceback, serverapp_ending, summary_of
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -126,3 +126,9 @@ def test_a_process_that_was_killed_explains_more_than_an_earlier_traceback() -> 
     assert last_killed(f"{traceback}{killed}a line\n") == said
     assert last_killed(f"{killed}{traceback}") == ""
     assert last_killed(traceback) == last_killed("") == ""
+
+
+def test_how_a_serverapp_ended_is_read_from_its_unit_s_log() -> None:
+    assert serverapp_ending("[flowerbed: the ServerApp ended with status 0]\na\n") == "its process ended with status 0"
+    assert serverapp_ending("[flowerbed: the ServerApp was killed by SIGKILL]") == "its process was killed by SIGKILL"
+    assert serverapp_ending("[flowerbed: the ServerApp ended with status 1]") == serverapp_ending("") == ""

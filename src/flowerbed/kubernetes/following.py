@@ -66,6 +66,9 @@ class Surroundings(Protocol):
     def node_names(self) -> dict[str, str]:
         """Return the SuperNodes' names by Flower's ids of them, as far as they are known."""
 
+    def serverapp_ending(self, since: float) -> str:
+        """Return how the last ServerApp's process ended since a time, as a clause; empty if its log does not say."""
+
     def nodes_expected(self) -> int:
         """Return how many SuperNodes there shall be."""
 
@@ -336,7 +339,7 @@ class Follower:
         self._look_at_replies()
         traceback = last_traceback(self._text) or ""
         if outcome == "failed" and not (lost or traceback):
-            lost = self._lost_with_a_word(float((state or {}).get("finished_at") or 0.0))
+            lost = self._lost_with_a_word(float((state or {}).get("finished_at") or 0.0)) or self._ending()
         aside = self._aside()
         stop_asked = self._stop_asked or aside.stop_asked
         seen = Observation(
@@ -377,6 +380,12 @@ class Follower:
         """Tell whether a run took longer than it was given: then who followed it has stopped it."""
         finished, submitted = float((state or {}).get("finished_at") or 0.0), self.record.submitted_at
         return self.kept.timeout is not None and submitted is not None and finished - submitted >= self.kept.timeout
+
+    def _ending(self) -> str:
+        try:
+            return self._around.serverapp_ending(self.record.submitted_at or 0.0)
+        except FlowerbedError:
+            return ""
 
     def _aside(self) -> Kept:
         try:

@@ -28,7 +28,7 @@ from flowerbed.kubernetes.manifests import names
 from flowerbed.kubernetes.manifests.places import RESULTS
 from flowerbed.kubernetes.manifests.trust import admitted_nodes, dismissed_nodes, external_nodes
 from flowerbed.runs.readiness import Readiness
-from flowerbed.runs.tracebacks import last_killed, last_traceback
+from flowerbed.runs.tracebacks import last_killed, last_traceback, serverapp_ending
 from flowerbed.runs.waiting import Seen
 from flowerbed.topology.model import Role
 
@@ -259,6 +259,15 @@ class Observer:
             text = "\n".join(line.removeprefix("superexec | ") for line in lines)
             killed = last_killed(text)
             if said := f"{found.short(pod)}: {killed}" if killed else last_traceback(text):
+                return said
+        return ""
+
+    def serverapp_ending(self, since: float) -> str:
+        """Return how the last ServerApp's process ended since a Unix time, as a clause; empty if nothing says it."""
+        seconds = max(1, int(time.time() - since) + 1)
+        for pod in self.look().pods_of(Role.SERVERAPP_SUPEREXEC):
+            lines = self.cluster.logs(name(pod), self.namespace, since_seconds=seconds)
+            if said := serverapp_ending("\n".join(lines)):
                 return said
         return ""
 

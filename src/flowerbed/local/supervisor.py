@@ -30,11 +30,11 @@ from flowerbed.errors import FlowerbedError, UsageError
 from flowerbed.flower.inside.wedge import Marks
 from flowerbed.local import logs
 from flowerbed.local.admission import Admissions
+from flowerbed.local.app_endings import EndingsWatcher
 from flowerbed.local.backoff import Backoff
 from flowerbed.local.changing import Decision, decide
 from flowerbed.local.client import ClientError, ControlClient
 from flowerbed.local.ending import let_end
-from flowerbed.local.endings import EndingsWatcher
 from flowerbed.local.follow import Followers
 from flowerbed.local.footing import LOOK_SECONDS, Footing, take
 from flowerbed.local.layout import StateFolder

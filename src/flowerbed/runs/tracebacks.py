@@ -7,13 +7,14 @@ import re
 from flowerbed.flower.inside.inside_text import plain
 from flowerbed.runs.text import last_lines, split_level
 
-__all__ = ["LIMIT", "last_killed", "last_lines", "last_traceback", "summary_of"]
+__all__ = ["LIMIT", "last_killed", "last_lines", "last_traceback", "serverapp_ending", "summary_of"]
 
 LIMIT = 12_000
 """Characters kept of a traceback: a recursion error prints a thousand frames."""
 
 _START = re.compile(r"(?:  \+ Exception Group )?Traceback \(most recent call last\):")
 _KILLED = re.compile(r"\[flowerbed: (the (?:Client|Server)App was killed .*)\]")
+_SERVERAPP_ENDED = re.compile(r"\[flowerbed: the ServerApp (was killed .*|ended with status 0)\]")
 _CHAIN = (
     "The above exception was the direct cause of the following exception:",
     "During handling of the above exception, another exception occurred:",
@@ -67,6 +68,12 @@ def last_killed(text: str) -> str:
         if _START.fullmatch(split_level(line)[1]):
             return ""
     return ""
+
+
+def serverapp_ending(text: str) -> str:
+    """Return how the last ServerApp's process ended, as its unit's log says it, as a clause; empty if it does not."""
+    found = [ending for line in plain(text).split("\n") if (ending := _SERVERAPP_ENDED.fullmatch(line))]
+    return f"its process {found[-1][1]}" if found else ""
 
 
 def summary_of(traceback: str) -> str:
