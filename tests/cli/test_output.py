@@ -127,3 +127,23 @@ def test_nobody_reads(command: str) -> None:
     script = command.replace("flowerbed", str(flowerbed), 1).replace("| true", "| (exec <&-; true)")
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {script}"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_has_to_be_done_goes_on_when_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", Closed())
+    out, done = Output(), []
+
+    def run() -> None:
+        try:
+            out.say("round 1")
+        finally:
+            with out.working("taking the federation down"):
+                done.append("down")
+
+    with pytest.raises(BrokenPipeError):
+        run()
+    assert done == ["down"]

@@ -35,6 +35,7 @@ class Output:
         self._began = time.monotonic()
         self._status: Any = None
         self._step = ""
+        self._unread = False
         self._told = self._began
 
     @property
@@ -42,17 +43,26 @@ class Output:
         """Whether someone watches a terminal that can be written over."""
         return not self.as_json and sys.stdout.isatty() and not _is_dumb()
 
+    def _write(self, text: str) -> None:
+        """Write a line. That nobody reads any more is told once; what has to be done all the same then goes on."""
+        try:
+            print(text, flush=True)
+        except BrokenPipeError:
+            if not self._unread:
+                self._unread = True
+                raise
+
     def say(self, text: str = "") -> None:
         """Say a line to a person; what an app put into it cannot steer a terminal."""
         if not self.as_json:
-            print(plain(text), flush=True)
+            self._write(plain(text))
 
     def log_line(self, text: str) -> None:
         """Show a line of a program's log: its colours on a terminal, and no other control sequence anywhere."""
         if self.as_json:
             self.data("line", {"text": text})
         else:
-            print(plain(text, colours=takes_colours(is_terminal=sys.stdout.isatty())), flush=True)
+            self._write(plain(text, colours=takes_colours(is_terminal=sys.stdout.isatty())))
 
     def step(self, text: str) -> None:
         """Tell of progress: the live line on a terminal, a line of its own elsewhere."""
@@ -62,7 +72,7 @@ class Output:
             self._status.update(_as_it_is(text))
         elif text != self._step:  # waiting says so again and again
             self._step = text
-            print(f"[{time.monotonic() - self._began:6.1f} s] {plain(text)}", flush=True)
+            self._write(f"[{time.monotonic() - self._began:6.1f} s] {plain(text)}")
 
     def progress(self, text: str) -> None:
         """Tell how far a preparation is: a step, and for programs a line from time to time, where it takes long."""
@@ -92,7 +102,7 @@ class Output:
         if self.as_json:
             body = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
             content = body if isinstance(body, dict) else {"value": body}
-            print(json.dumps({"type": kind, **_sayable(content, exact)}, default=str, allow_nan=False), flush=True)
+            self._write(json.dumps({"type": kind, **_sayable(content, exact)}, default=str, allow_nan=False))
 
     @contextmanager
     def working(self, text: str) -> Iterator[None]:
@@ -131,7 +141,7 @@ class Output:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         cells = [[plain(cell) for cell in row] for row in rows]
         for line in tables.lines(headings, cells, width=width, long=long, least_needed=least_needed):
-            print(line, flush=True)
+            self._write(line)
 
 
 def takes_colours(*, is_terminal: bool) -> bool:
