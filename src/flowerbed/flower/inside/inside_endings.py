@@ -56,7 +56,8 @@ class Endings:
         """Return the processes of apps that have ended since, whose parents are among these living processes."""
         living = set(tree)
         for pid in living - self._apps.keys():
-            if app := next((APPS[name] for name in inside_proc.names(pid) if name in APPS), ""):
+            called = (name.removesuffix(".py") for name in inside_proc.names(pid))  # a launcher of ours is a script
+            if app := next((APPS[name] for name in called if name in APPS), ""):
                 self._apps[pid] = app
         found, dead = [], set()
         for pid, parent, name, status in inside_proc.zombies():
