@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from flowerbed import processes
 from flowerbed.flower.inside.inside_endings import Endings
+from flowerbed.flower.inside.inside_proc import zombies
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.unit import UnitRunner
 from flowerbed.topology.model import Role
@@ -28,11 +29,12 @@ class EndingsWatcher:
 
     def look(self, runners: Mapping[str, UnitRunner], table: dict[int, list[int]]) -> None:
         """Look once; `serverapp` is then how the last ServerApp's process ended, as a clause, if that was seen."""
+        ended = zombies()
         for runner in list(runners.values()):
             for name in runner.names_of(Role.CLIENTAPP_SUPEREXEC, Role.SERVERAPP_SUPEREXEC):
                 pid = runner.pids.get(name)
                 tree = [] if pid is None else [pid, *processes.descendants(pid, table)]
-                for ending in self._endings.look(tree):
+                for ending in self._endings.look(tree, ended):
                     if ending.app == "ServerApp":
                         self.serverapp = f"its process {ending.words}"
                     if ending.killed:

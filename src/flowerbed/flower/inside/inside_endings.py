@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,15 +52,23 @@ class Endings:
         self._told: set[int] = set()
         self._ended_for_memory = _count()
 
-    def look(self, tree: Iterable[int]) -> list[Ending]:
-        """Return the processes of apps that have ended since, whose parents are among these living processes."""
+    def look(self, tree: Iterable[int], ended: Sequence[inside_proc.Zombie] | None = None) -> list[Ending]:
+        """Return the processes of apps that have ended since, whose parents are among these living processes.
+
+        Parameters
+        ----------
+        tree : iterable of int
+            A SuperExec and what it started.
+        ended : sequence of inside_proc.Zombie or None
+            All processes that have ended and were not asked how, where somebody has looked already.
+        """
         living = set(tree)
         for pid in living - self._apps.keys():
             called = (name.removesuffix(".py") for name in inside_proc.names(pid))  # a launcher of ours is a script
             if app := next((APPS[name] for name in called if name in APPS), ""):
                 self._apps[pid] = app
         found, dead = [], set()
-        for pid, parent, name, status in inside_proc.zombies():
+        for pid, parent, name, status in inside_proc.zombies() if ended is None else ended:
             dead.add(pid)
             app = self._apps.get(pid) or APPS.get(name, "")
             if app and parent in living and pid not in self._told:

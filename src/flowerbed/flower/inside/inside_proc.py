@@ -12,6 +12,7 @@ from pathlib import Path
 
 _ESTABLISHED = "01"
 _LISTEN = "0A"
+Zombie = tuple[int, int, str, int]
 _LOCAL, _REMOTE = 1, 2  # columns of /proc/net/tcp
 
 
@@ -31,7 +32,7 @@ def children_by_parent() -> dict[int, list[int]]:
     return table
 
 
-def zombies() -> list[tuple[int, int, str, int]]:
+def zombies() -> list[Zombie]:
     """Return the processes that have ended and were not asked how: id, parent, name, and wait status where readable."""
     found = []
     for name in os.listdir("/proc"):  # noqa: PTH208 - names only
