@@ -17,6 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 LINUX = sys.platform == "linux"
 MARK = "FLOWERBED_FEDERATION"
@@ -56,7 +57,7 @@ def spawn(argv: list[str], *, env: dict[str, str], cwd: Path, log: Path, nice: i
     above 0 it and its children give way to others when processors are short.
     """
     parent = os.getpid()
-    with log.open("ab") as output:
+    with _opened(log) as output:
         child = subprocess.Popen(
             argv,
             env=env,
@@ -69,6 +70,14 @@ def spawn(argv: list[str], *, env: dict[str, str], cwd: Path, log: Path, nice: i
         )
     child.returncode = 0  # reaped by whoever waits for the whole tree; Popen must not try it a second time
     return child.pid
+
+
+def _opened(log: Path) -> BinaryIO:
+    """Open a log to append to it; where that is not possible, what is said goes nowhere, as the program counts more."""
+    try:
+        return log.open("ab")
+    except OSError:
+        return Path(os.devnull).open("ab")
 
 
 def death_sentence(parent: int, nice: int = 0) -> Callable[[], None]:

@@ -12,6 +12,7 @@ from flowerbed.local import adopting
 from flowerbed.local.adopting import Adopting
 from flowerbed.local.client import ClientError
 from flowerbed.local.layout import StateFolder
+from flowerbed.local.notes import Notes
 from flowerbed.local.store import Store
 from flowerbed.runs.records import Phase, RunRecord
 
@@ -47,7 +48,8 @@ class _Around:
         self.folder = StateFolder(folder)
         self.folder.create()
         self.folder.superlink_answered.touch()
-        self.store = Store(self.folder.database, create=True)
+        self.history = Store(self.folder.database, create=True)
+        self.store = Notes(self.history)
         self.plan: Any = _Plan()
         self.client: Any = _Client()
 
@@ -56,6 +58,9 @@ class _Around:
 
     def seen(self) -> Any:
         raise AssertionError
+
+    def end_serverapps(self, cause: str) -> None:
+        raise AssertionError(cause)
 
 
 class _Followed:
@@ -102,7 +107,7 @@ def test_a_run_that_we_are_submitting_is_never_taken_for_somebody_elses(tmp_path
             await looking
             await bed.adopting.look()
             assert bed.followed == []
-            number = bed.around.store.add_run(app="a", config={}, timeout=None, submitted_at=1.0)
+            number = bed.around.history.add_run(app="a", config={}, timeout=None, submitted_at=1.0)
             record = bed.around.store.run(number)
             assert record is not None
             bed.around.store.write_run(RunRecord(number, "17", record.app, record.phase))

@@ -86,7 +86,7 @@ class Output:
         """Tell of an event."""
         if self.as_json:
             self.data("event", event)
-        elif event.kind in ("wedge", "crash-loop"):
+        elif event.kind in ("wedge", "crash-loop", "storage"):
             self.say(f"! {event.about}: {event.message}")
         else:
             self.step(f"{event.about}: {event.message}")

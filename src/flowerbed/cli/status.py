@@ -38,14 +38,16 @@ def show_status(out: Output, found: FederationStatus, *, held: str) -> int:
     """
     out.data("status", found)
     out.say(f"{found.name}: {found.state}" + (f", Flower {found.flower}" if found.flower else ""))
+    counts = (
+        f"{part_of(found.nodes_online, found.nodes_expected, 'SuperNode')} online,"
+        f" {part_of(found.superexecs_connected, found.superexecs_expected, 'SuperExec')} connected"
+    )
     if held and found.components:
-        out.say(
-            f"{part_of(found.nodes_online, found.nodes_expected, 'SuperNode')} online,"
-            f" {part_of(found.superexecs_connected, found.superexecs_expected, 'SuperExec')} connected"
-            f"{found.external_counts}; {held}"
-        )
-    if found.reason and found.state != "degraded":  # then the line above says it
+        out.say(f"{counts}{found.external_counts}; {held}")
+    if found.reason and (found.state != "degraded" or found.reason != counts):  # then the line above says it
         out.say(found.reason)
+    if found.trouble:
+        out.say(f"The supervisor cannot write down what it observes: {found.trouble}")
     if found.components:
         out.say()
         out.table(

@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import subprocess
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 from flowerbed import processes
 from flowerbed.errors import ControlError
+from flowerbed.local.logs import complain
 
 LINE_LIMIT = 16 * 2**20
 """Longest line in bytes; a ServerApp may log a whole model's metrics in one."""
@@ -142,7 +144,10 @@ class ControlClient:
         if message.get("event") == "started":
             return
         if "event" in message:
-            self._on_event(message)
+            try:
+                self._on_event(message)
+            except Exception:  # noqa: BLE001 - whatever it is, answers go on being read
+                complain(traceback.format_exc())
         else:
             future = self._waiting.get(message["id"])
             if future is None or future.done():

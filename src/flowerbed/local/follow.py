@@ -7,9 +7,10 @@ What it learns goes to the state database at once, so a command that shows a run
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
@@ -20,8 +21,8 @@ from flowerbed.local.adopting import Adopting
 from flowerbed.local.client import ClientError, ControlClient
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.node_names import NodeNames
+from flowerbed.local.notes import Notes
 from flowerbed.local.plan import Plan
-from flowerbed.local.store import Store
 from flowerbed.local.unit import log_sizes
 from flowerbed.runs import replied
 from flowerbed.runs.absence import Absence
@@ -40,6 +41,12 @@ their replies, and the end of the log tells of the run's end anyway."""
 DRAIN_SECONDS = 5.0
 """How long the rest of a finished run's log is waited for."""
 RETRY_SECONDS = 2.0
+ASK_SECONDS = 10.0
+"""How long an answer of the SuperLink is waited for: a limit is kept also while it does not answer."""
+STOP_SECONDS = 10.0
+"""How long after its time a run may take to be stopped; then it has its verdict, and its ServerApp is ended."""
+LOST_SECONDS = 30.0
+"""How long a SuperLink that does not answer is asked what became of a run whose ServerApp's process ended."""
 LOST_AFTER_SECONDS = 3.0
 """A running run without a ServerApp process for this long has lost it."""
 SERVERAPP = "flwr-serverapp"
@@ -49,7 +56,7 @@ class Surroundings(Protocol):
     """What following a run needs of the supervisor."""
 
     folder: StateFolder
-    store: Store
+    store: Notes
     plan: Plan
     client: ControlClient
 
@@ -58,6 +65,9 @@ class Surroundings(Protocol):
 
     def seen(self) -> Seen:
         """Return what was last seen of the federation."""
+
+    def end_serverapps(self, cause: str) -> None:
+        """End every ServerApp."""
 
 
 class Follower:
@@ -74,7 +84,7 @@ class Follower:
     timeout : float or None
         Seconds from submission after which the run is stopped.
     on_end : callable
-        Called with the run's number when it has its verdict.
+        Called with the follower when its run has its verdict.
     names : NodeNames
         The SuperNodes' names.
     """
@@ -87,10 +97,13 @@ class Follower:
         names: NodeNames,
         marks: dict[str, int],
         timeout: float | None,
-        on_end: Callable[[int], None],
+        on_end: Callable[[Follower], None],
     ) -> None:
         self.record = record
         self.lost = ""
+        self.unstopped = False
+        """Whether its time is over and the SuperLink did not stop it."""
+        self._lost_at = 0.0
         self.log_complete = True
         self.lost_since: float | None = None
         self._around = around
@@ -109,8 +122,7 @@ class Follower:
         self._done_meanwhile: list[str] = []
         self._absence = Absence()
         self._folder = around.folder.run(record.number)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._log = (self._folder / "serverapp.log").open("a", encoding="utf-8")
+        self._log = logs.LogFile(self._folder / "serverapp.log")
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -120,7 +132,7 @@ class Follower:
     async def listen(self) -> None:
         """Ask the control client for the log, from where it was last heard."""
         try:
-            await self._around.client.ask("follow", run=self.record.flower_id, after=self._last_at)
+            await self._around.client.ask("follow", run=self.record.flower_id, after=self._last_at, timeout=ASK_SECONDS)
         except ClientError as error:
             self._around.report("run", str(self.record.number), f"its log cannot be followed: {error}")
 
@@ -132,7 +144,6 @@ class Follower:
             return
         self._last_at = max(self._last_at, float(event["at"]))
         self._log.write(event["text"])
-        self._log.flush()
         self._advance(event["text"], at=float(event["at"]) or time.time())
 
     def _advance(self, text: str, *, at: float, last: bool = False, completed: bool = True) -> None:
@@ -162,24 +173,26 @@ class Follower:
         self.record = record
 
     async def _follow_to_the_end(self) -> None:
-        """Follow; start over after a failure, such as a full disk, until the verdict is written."""
+        """Follow; start over after a failure, until there is a verdict."""
         while self.record.phase is not Phase.FINISHED:
             try:
                 await self._follow()
             except Exception:  # noqa: BLE001 - whatever it is, it is told, and the run is followed further
-                traceback.print_exc()
+                logs.complain(traceback.format_exc())
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _follow(self) -> None:
         await self.listen()
         while self.record.phase is not Phase.FINISHED:
             await self._pause()
-            if self._timeout is not None and time.time() - (self.record.submitted_at or 0) > self._timeout:
-                self._timed_out = True
-                await self.stop()
+            if self._left() < 0:
+                await self._stop_for_time()
             state = await self._ask_state()
+            if self._left() < -STOP_SECONDS and (state is None or state["status"] != "finished"):
+                self.unstopped = True
+                break
             if state is None:
-                if self.lost:
+                if self.lost and time.monotonic() - self._lost_at >= LOST_SECONDS:
                     break
                 continue
             if state["status"] == "finished" or self.lost:
@@ -194,19 +207,35 @@ class Follower:
                 self._around.report("run", str(self.record.number), phase.value)
         await self._finish({"status": "running", "sub": "", "details": ""})
 
+    def _left(self) -> float:
+        """Return how many seconds the run has left."""
+        if self._timeout is None:
+            return math.inf
+        return (self.record.submitted_at or 0) + self._timeout - time.time()
+
+    async def _stop_for_time(self) -> None:
+        """Ask the SuperLink to stop the run, whose time is over; say once when it does not."""
+        said, self._timed_out = self._timed_out, True
+        try:
+            await self.stop()
+        except ClientError as error:
+            if not said:
+                message = f"its time is over, and the SuperLink could not be told: {error}"
+                self._around.report("run", str(self.record.number), message)
+
     async def _pause(self) -> None:
         """Wait a while, or until a sign that the run is over: the end of its log, a loss, a request to stop."""
         slow = self.record.phase is Phase.RUNNING and not (self._log_ended.is_set() or self._stop_asked or self.lost)
         delay = RUNNING_POLL_SECONDS if slow else POLL_SECONDS
-        if self._timeout is not None:
-            left = (self.record.submitted_at or 0) + self._timeout - time.time()
-            delay = min(delay, max(left, POLL_SECONDS))
+        delay = min(delay, max(self._left(), POLL_SECONDS))
         with suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), delay)
         self._wake.clear()
 
     def lose(self, why: str) -> None:
         """Take the news that the ServerApp is gone."""
+        if not self.lost:
+            self._lost_at = time.monotonic()
         self.lost = why
         self._wake.set()
 
@@ -216,7 +245,7 @@ class Follower:
 
     async def _ask_state(self) -> dict[str, Any] | None:
         try:
-            found = await self._around.client.ask("runs", run=self.record.flower_id, timeout=10)
+            found = await self._around.client.ask("runs", run=self.record.flower_id, timeout=ASK_SECONDS)
         except ClientError as error:
             self._absence.asked(time.monotonic(), answered=error.code != "unavailable")
             return None
@@ -241,7 +270,7 @@ class Follower:
         self._stop_asked = True
         self._wake.set()
         try:
-            answer = await self._around.client.ask("stop", run=self.record.flower_id)
+            answer = await self._around.client.ask("stop", run=self.record.flower_id, timeout=ASK_SECONDS)
         except ClientError as error:
             if error.code != "not-found":
                 raise
@@ -250,10 +279,11 @@ class Follower:
 
     async def _finish(self, state: dict[str, Any]) -> None:
         waited_for = self.record.waits_for  # before the end of the log changes it
-        if self.lost and state["status"] != "finished":
+        over = state["status"] == "finished"
+        if self.lost and not over:
             await self._give_up_run()
         try:
-            await asyncio.wait_for(self._log_ended.wait(), DRAIN_SECONDS if not self.lost else 1.0)
+            await asyncio.wait_for(self._log_ended.wait(), DRAIN_SECONDS if over else 1.0)
         except TimeoutError:
             self.log_complete = False
             self._around.report("run", str(self.record.number), "the end of its log did not come")
@@ -265,7 +295,7 @@ class Follower:
     async def _give_up_run(self) -> None:
         """Have the SuperLink forget a run whose ServerApp is gone, so that SuperNodes stop working for it."""
         try:
-            await self._around.client.ask("stop", run=self.record.flower_id, timeout=10)
+            await self._around.client.ask("stop", run=self.record.flower_id, timeout=ASK_SECONDS)
         except ClientError:
             return
 
@@ -277,7 +307,7 @@ class Follower:
         self._close(verdict, reason, said if self.record.client_error else "")
 
     def _judge(self, state: dict[str, Any], waited_for: str) -> None:
-        serverapp_log = logs.read_from(self._folder / "serverapp.log", 0)
+        serverapp_log = self._log.text()
         judgement = judge(
             Observation(
                 outcome=state["sub"],
@@ -328,7 +358,7 @@ class Follower:
             results=str(self._folder / "results") if kept else None,
         )
         self._log.close()
-        self._on_end(self.record.number)
+        self._on_end(self)
         self._around.report("run", str(self.record.number), f"{verdict.value}: {reason}")
 
 
@@ -357,6 +387,7 @@ class Followers:
         if record.phase is Phase.FINISHED:
             raise ClientError("stopped", f"run {number} was stopped before it was submitted")
         marks = log_sizes(folder, [component.name for component in self._around.plan.components()])
+        folder.run(number).mkdir(parents=True, exist_ok=True)  # before the SuperLink has taken it: a disk may be full
         with self.adopting.submitting():
             taken = await self._around.client.ask("submit", app=app, config=record.config)
             record = replace(record, flower_id=str(taken["run"]), phase=Phase.PENDING)
@@ -368,10 +399,11 @@ class Followers:
     def _follow(self, record: RunRecord, marks: dict[str, int], timeout: float | None) -> Follower:
         """Follow a run that the SuperLink has taken."""
         link = self._around.folder.run(record.number) / "results"
-        link.parent.mkdir(parents=True, exist_ok=True)
-        if not link.is_symlink():
-            link.symlink_to(f"../../results/{record.flower_id}")
-        follower = Follower(self._around, record, names=self._names, marks=marks, timeout=timeout, on_end=self.forget)
+        with suppress(OSError):  # the run goes on, and the end of it says what it saved
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if not link.is_symlink():
+                link.symlink_to(f"../../results/{record.flower_id}")
+        follower = Follower(self._around, record, names=self._names, marks=marks, timeout=timeout, on_end=self._ended)
         self._active[record.number] = follower
         follower.begin()
         return follower
@@ -390,9 +422,7 @@ class Followers:
     def resume(self) -> None:
         """Listen again after the control client was started anew."""
         for follower in self._active.values():
-            task = asyncio.create_task(follower.listen())
-            self._chores.add(task)
-            task.add_done_callback(self._chores.discard)
+            self._begin_chore(follower.listen())
 
     def recover(self) -> None:
         """Judge the runs that an earlier supervisor left unfinished: their ServerApps died with it."""
@@ -404,9 +434,7 @@ class Followers:
             self._around.store.write_run(ended)
             self._around.report("run", str(record.number), f"failed: {reason}")
             if record.flower_id is not None:
-                task = asyncio.create_task(self._end_at_superlink(record.flower_id))
-                self._chores.add(task)
-                task.add_done_callback(self._chores.discard)
+                self._begin_chore(self._end_at_superlink(record.flower_id))
 
     async def _end_at_superlink(self, flower_id: str) -> None:
         """Tell a SuperLink that resumed from its database not to wait for a ServerApp that is gone."""
@@ -414,9 +442,9 @@ class Followers:
             try:
                 await self._around.client.ask("stop", run=flower_id, timeout=10)
             except ClientError as error:
-                if error.code != "unavailable":
+                if error.code in ("not-found", "refused"):
                     return
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(RETRY_SECONDS)
             else:
                 return
 
@@ -459,6 +487,17 @@ class Followers:
         for follower in list(self._active.values()):
             follower.conclude(Verdict.STOPPED, reason)
 
-    def forget(self, number: int) -> None:
-        """Let go of a run that has its verdict."""
+    def _ended(self, follower: Follower) -> None:
+        """Let go of a run that has its verdict; where the SuperLink did not stop it, see to it that it ends."""
+        number = follower.record.number
         self._active.pop(number, None)
+        if not follower.unstopped:
+            return
+        self._begin_chore(self._end_at_superlink(str(follower.record.flower_id)))
+        if not self._active:  # a ServerApp's process does not tell of which run it is
+            self._around.end_serverapps(f"run {number} is over, and the SuperLink did not stop it")
+
+    def _begin_chore(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)

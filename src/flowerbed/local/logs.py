@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import os
+import sys
 from pathlib import Path
 
 KEEP_BYTES = 4 * 2**20
@@ -73,3 +75,49 @@ def trim(path: Path) -> bool:
         log.truncate(0)
         log.write(b"[flowerbed: older lines were cut]\n" + kept.encode())
     return True
+
+
+class LogFile:
+    """A log that is appended to; what the disk does not take is kept in memory, the last of it.
+
+    Parameters
+    ----------
+    path : Path
+        The log.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+        self.missed = ""
+        """What could not be written, the last `KEEP_BYTES` of it."""
+
+    def write(self, text: str) -> None:
+        """Append a text; never fails."""
+        try:
+            if self._descriptor is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            rest = text.encode(errors="replace")
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError:
+            self.missed = (self.missed + text)[-KEEP_BYTES:]
+
+    def text(self) -> str:
+        """Return all of it, as far as it is known."""
+        return read_from(self._path, 0) + self.missed
+
+    def close(self) -> None:
+        """Write no more."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def complain(text: str) -> None:
+    """Say something in the supervisor's own log, if that can be written."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        return

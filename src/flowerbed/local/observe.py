@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from flowerbed.local import ports
 from flowerbed.local.client import ClientError, ControlClient
 from flowerbed.local.layout import StateFolder
+from flowerbed.local.notes import Notes
 from flowerbed.local.plan import Plan
-from flowerbed.local.store import Store
 from flowerbed.local.unit import Report, UnitRunner
 from flowerbed.runs.readiness import Readiness
 from flowerbed.runs.runtime import ComponentStatus, external_status
@@ -30,13 +30,13 @@ class Observer:
     ----------
     folder : StateFolder
         Where the federation's state lies.
-    store : Store
+    store : Notes
         Where to write it down.
     report : callable
         Takes events.
     """
 
-    def __init__(self, folder: StateFolder, store: Store, report: Report) -> None:
+    def __init__(self, folder: StateFolder, store: Notes, report: Report) -> None:
         self._folder = folder
         self._store = store
         self._report = report
@@ -75,6 +75,7 @@ class Observer:
             ever_ready=self._ever_ready,
         )
         self._write(plan, runners, seen)
+        self._store.observed()
         return seen.ready
 
     def seen(self, plan: Plan, runners: Mapping[str, UnitRunner]) -> Seen:

@@ -21,8 +21,9 @@ from flowerbed.errors import ControlError, FederationFailed, NotRunning, StateEr
 from flowerbed.local import supervision
 from flowerbed.local.changing import decide
 from flowerbed.local.layout import StateFolder
+from flowerbed.local.notes import ReadingStore
 from flowerbed.local.plan import Plan
-from flowerbed.local.store import USAGE, Store
+from flowerbed.local.store import USAGE
 from flowerbed.runs.changes import named, sentences
 from flowerbed.runs.records import LOST_WITH_SUPERVISOR, Phase, RunRecord, Verdict
 from flowerbed.runs.runtime import Event, FederationStatus
@@ -32,6 +33,8 @@ STALLED_SECONDS = 180.0
 """A federation that is not ready and does not change for so long will not get ready."""
 ADOPT_SECONDS = 6.0
 """How long a look for runs that somebody else submitted may take; the supervisor looks by itself too."""
+STALE_SECONDS = 45.0
+"""An observation that is older is not one of how things are; a supervisor that is well looks at least every 15 s."""
 
 Watch = Callable[[Event], None]
 
@@ -47,13 +50,13 @@ class LocalRuntime:
 
     def __init__(self, folder: StateFolder) -> None:
         self.folder = folder
-        self._open: Store | None = None
+        self._open: ReadingStore | None = None
 
     @property
-    def store(self) -> Store:
+    def store(self) -> ReadingStore:
         """The state database; opened once."""
         if self._open is None:
-            self._open = Store(self.folder.database)
+            self._open = ReadingStore(self.folder.database)
         return self._open
 
     @property
@@ -86,6 +89,10 @@ class LocalRuntime:
             lost = [f"run {record.number}" for record in self.store.runs(unfinished=True)]
             with_it = f", and {named(lost)} {'was' if len(lost) == 1 else 'were'} lost with it" if lost else ""
             state, reason = "down", f"the supervisor was killed{with_it}; `flowerbed up` starts it again"
+        observed_at, trouble = self.store.observation() if up else (None, "")
+        age = 0.0 if observed_at is None else time.time() - observed_at
+        if age >= STALE_SECONDS and state == "ready":
+            state, reason = "degraded", f"the supervisor looked at it {age:.0f} s ago and not since"
         return FederationStatus(
             name=facts.get("federation", self.name),
             flower=facts.get("release", ""),
@@ -98,6 +105,8 @@ class LocalRuntime:
             runs=tuple(self.store.runs(unfinished=True)) if up else (),
             supervisor_pid=facts.get("supervisor_pid") if up else None,
             reason=reason,
+            observed_at=observed_at,
+            trouble=trouble,
         )
 
     def events(self, *, after: int = 0) -> Iterator[tuple[int, Event]]:
@@ -164,7 +173,7 @@ class LocalRuntime:
             self._end_stray(watch)
         self.folder.create()
         if self._open is None:
-            self._open = Store(self.folder.database, create=True)
+            self._open = ReadingStore(self.folder.database, create=True)
         after = self.store.last_event()
         if not fresh:
             plan = self._agreed(plan, watch)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from flowerbed.errors import StateError
 from flowerbed.runs.records import Phase, RunRecord, Verdict, replies_from, rounds_from
@@ -57,7 +57,7 @@ class Store:
         """Close the database."""
         self._db.close()
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -134,12 +134,12 @@ class Store:
 
     # Events.
 
-    def add_event(self, kind: str, subject: str, message: str) -> None:
-        """Record that something happened just now; the oldest beyond `EVENTS_KEPT` are dropped."""
+    def add_event(self, kind: str, subject: str, message: str, *, at: float | None = None) -> None:
+        """Record that something happened, just now or at a time; the oldest beyond `EVENTS_KEPT` are dropped."""
         with self._write() as db:
             cursor = db.execute(
                 "INSERT INTO events (at, kind, subject, message) VALUES (?, ?, ?, ?)",
-                (time.time(), kind, subject, message),
+                (time.time() if at is None else at, kind, subject, message),
             )
             db.execute("DELETE FROM events WHERE id <= ?", ((cursor.lastrowid or 0) - EVENTS_KEPT,))
 

@@ -39,7 +39,7 @@ def is_up(folder: StateFolder) -> bool:
 def is_locked(folder: StateFolder) -> bool:
     """Tell whether a supervisor holds its lock."""
     try:
-        with folder.lock.open("a") as lock:
+        with folder.lock.open("r") as lock:  # a disk may have become read-only
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -38,6 +38,7 @@ from flowerbed.local.ending import let_end
 from flowerbed.local.follow import Followers
 from flowerbed.local.footing import LOOK_SECONDS, Footing, take
 from flowerbed.local.layout import StateFolder
+from flowerbed.local.notes import Notes
 from flowerbed.local.observe import Observer
 from flowerbed.local.plan import TRUST_VERSION, Plan, PlannedUnit
 from flowerbed.local.store import USAGE, Store
@@ -69,7 +70,7 @@ class Supervisor:
 
     def __init__(self, folder: StateFolder, lock: IO[str]) -> None:
         self.folder = folder
-        self.store = Store(folder.database, create=True)
+        self.store = Notes(Store(folder.database, create=True))
         self._footing = Footing(folder, lock)
         self._parent = os.getppid()
         self._why = self._gone = ""
@@ -112,7 +113,7 @@ class Supervisor:
                 asyncio.create_task(_keep_at(work))
                 for work in (
                     *(self._observe, self._serve_requests, self._watch_work, self.followers.adopting.keep_looking),
-                    *(self._keep_client, self._trim_logs, self._watch_folder),
+                    *(self._keep_client, self._trim_logs, self._watch_folder, self._write_later),
                 )
             ]
             self._admissions.begin_all()
@@ -186,13 +187,10 @@ class Supervisor:
                 self._stopping.set()
 
     def report(self, kind: str, subject: str, message: str) -> None:
-        """Write down that something happened; on a full disk, at least try to say so in our own log."""
+        """Write down that something happened."""
         if kind == "wedge":
             self.followers.note(f"restarted {subject} ({message.partition(';')[0]})")
-        try:
-            self.store.add_event(kind, subject, message)
-        except FlowerbedError as error:
-            print(f"{subject}: {message}\n(could not be written down: {error})", file=sys.stderr, flush=True)
+        self.store.add_event(kind, subject, message)
 
     def seen(self) -> Seen:
         """Return what was last seen of the federation, for a run that may wait for some of it."""
@@ -231,6 +229,12 @@ class Supervisor:
         runner = self.runners.get(name)
         if runner is not None and runner.has(Role.SERVERAPP_SUPEREXEC):
             self.followers.serverapp_lost("the ServerApp's SuperExec ended while the run was going on")
+
+    def end_serverapps(self, cause: str) -> None:
+        """End every ServerApp, with the SuperExec that started it, which is started again."""
+        for runner in self.runners.values():
+            if runner.has(Role.SERVERAPP_SUPEREXEC):
+                runner.end(cause)
 
     def _reap(self) -> None:
         while True:
@@ -326,6 +330,13 @@ class Supervisor:
             for log in self.folder.logs.glob("*.log"):
                 logs.trim(log)
 
+    async def _write_later(self) -> None:
+        """Write down what could not be written, once that is possible again."""
+        while True:
+            await asyncio.sleep(1.0)
+            if self.store.trouble:
+                self.store.write()
+
     # The control client and requests.
 
     def _new_client(self) -> ControlClient:
@@ -362,6 +373,9 @@ class Supervisor:
                     self.store.answer(number, answer, refused=True)
                 except FlowerbedError as error:
                     self.store.answer(number, {"code": "refused", "message": str(error)}, refused=True)
+                except Exception as error:  # noqa: BLE001 - a full disk; unanswered it would be served again and again
+                    logs.complain(traceback.format_exc())
+                    self.store.answer(number, {"code": "internal", "message": str(error)}, refused=True)
                 else:
                     self.store.answer(number, answer)
             try:
@@ -398,8 +412,7 @@ async def _keep_at(work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except Exception:  # noqa: BLE001 - whatever it is, it is told, and the federation goes on
-            traceback.print_exc()
-            sys.stderr.flush()
+            logs.complain(traceback.format_exc())
             await asyncio.sleep(RETRY_SECONDS)
 
 

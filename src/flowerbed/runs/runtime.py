@@ -68,6 +68,10 @@ class FederationStatus:
         The process that holds it all up.
     reason : str
         Why it is not ready, in a sentence.
+    observed_at : float or None
+        When it was looked at last (Unix seconds); None where that is not known.
+    trouble : str
+        Why the supervisor cannot write down what it observes; empty if it can.
     """
 
     name: str
@@ -81,6 +85,8 @@ class FederationStatus:
     runs: tuple[RunRecord, ...] = ()
     supervisor_pid: int | None = None
     reason: str = ""
+    observed_at: float | None = None
+    trouble: str = ""
 
     @property
     def external(self) -> tuple[ComponentStatus, ...]:
@@ -115,7 +121,7 @@ class Event:
     at : float
         Unix time in seconds.
     kind : str
-        ``supervisor``, ``unit``, ``crash-loop``, ``ready``, ``degraded``, ``run``, ``waiting``, ``wedge``; on
+        ``supervisor``, ``unit``, ``crash-loop``, ``ready``, ``degraded``, ``run``, ``waiting``, ``wedge``, ``storage``; on
         Kubernetes also ``apply``.
     subject : str
         The component, unit or run that it is about.

@@ -1,0 +1,185 @@
+"""Following a run whose SuperLink does not answer, or whose log cannot be written.
+
+The SuperLink is a fake, so that it fails to answer at the right moment; `tests/federation/` has real ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowerbed.local import follow
+from flowerbed.local.client import ClientError
+from flowerbed.local.follow import Followers
+from flowerbed.local.layout import StateFolder
+from flowerbed.local.notes import Notes
+from flowerbed.local.store import Store
+from flowerbed.runs.records import RunRecord, Verdict
+from flowerbed.runs.waiting import Seen
+
+GOOD = Path(__file__).parents[1] / "runs" / "samples" / "1.41.0-good.log"
+FAILS = "Traceback (most recent call last):\nValueError: wrong\n"
+PATIENCE = 20.0
+
+
+class _SuperLink:
+    """A SuperLink that takes a run, and answers what a test says."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Callable[[], Any]] = {
+            "submit": lambda: {"run": "17"},
+            "follow": dict,
+            "runs": lambda: [self.state],
+            "stop": lambda: {"stopped": True},
+        }
+        self.state = {"status": "running", "sub": "", "details": ""}
+        self.asked: list[str] = []
+
+    async def ask(self, op: str, **_: object) -> Any:
+        self.asked.append(op)
+        await asyncio.sleep(0)
+        return self.answers[op]()
+
+    def finishes(self) -> None:
+        self.state = {"status": "finished", "sub": "completed", "details": ""}
+
+
+def silent() -> Any:
+    raise ClientError("unavailable", "no answer within 10 s")
+
+
+class _Plan:
+    def components(self) -> list[Any]:
+        return []
+
+    def count(self, *_: object) -> int:
+        return 2
+
+
+class _Around:
+    def __init__(self, folder: Path) -> None:
+        self.folder = StateFolder(folder)
+        self.folder.create()
+        self.history = Store(self.folder.database, create=True)
+        self.store = Notes(self.history)
+        self.plan: Any = _Plan()
+        self.client: Any = _SuperLink()
+        self.ended: list[str] = []
+        self.followers = Followers(self)
+
+    def report(self, kind: str, subject: str, message: str) -> None:
+        self.store.add_event(kind, subject, message)
+
+    def seen(self) -> Seen:
+        return Seen(nodes_online=2, nodes_expected=2)
+
+    def end_serverapps(self, cause: str) -> None:
+        self.ended.append(cause)
+
+    async def submit(self, timeout: float | None = None) -> int:
+        """Submit a run, and wait until it is seen to run."""
+        number = self.history.add_run(app="a", config={}, timeout=timeout, submitted_at=time.time())
+        await self.followers.submit(number, "a")
+        await self.until(lambda: self.run(number).phase == "running")
+        return number
+
+    def logs(self, text: str) -> None:
+        self.followers.on_event({"event": "log", "run": "17", "at": 1.0, "text": text})
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.02)
+
+    async def verdict(self, number: int) -> RunRecord:
+        await self.until(lambda: self.run(number).verdict)
+        return self.run(number)
+
+    def run(self, number: int) -> RunRecord:
+        record = self.store.run(number)
+        assert record is not None
+        return record
+
+
+@pytest.fixture
+def around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Around]:
+    monkeypatch.setattr(follow, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(follow, "DRAIN_SECONDS", 0.1)
+    around = _Around(tmp_path)
+    yield around
+    around.store.close()
+    around.history.close()
+
+
+def test_a_run_that_completed_is_no_loss_because_the_superlink_was_too_busy_to_say_so(around: _Around) -> None:
+    async def scenario() -> RunRecord:
+        number = await around.submit()
+        around.logs(GOOD.read_text())
+        around.client.answers["runs"] = silent
+        around.followers.serverapp_lost("its process ended without a word")
+        asked = around.client.asked.count("runs")
+        await around.until(lambda: around.client.asked.count("runs") > asked + 2)
+        around.client.finishes()
+        around.client.answers["runs"] = lambda: [around.client.state]
+        around.followers.on_event({"event": "log-end", "run": "17"})
+        return await around.verdict(number)
+
+    run = asyncio.run(scenario())
+    assert (run.verdict, run.outcome) == (Verdict.SUCCEEDED, "completed"), run.reason
+
+
+def test_a_lost_run_is_failed_where_the_superlink_never_says_more(
+    around: _Around, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "LOST_SECONDS", 0.2)
+
+    async def scenario() -> RunRecord:
+        number = await around.submit()
+        around.client.answers["runs"] = silent
+        around.followers.serverapp_lost("its process ended without a word")
+        return await around.verdict(number)
+
+    run = asyncio.run(scenario())
+    assert (run.verdict, "its process ended without a word" in run.reason) == (Verdict.FAILED, True)
+
+
+def test_a_time_limit_is_kept_while_the_superlink_does_not_answer(
+    around: _Around, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "STOP_SECONDS", 0.2)
+    monkeypatch.setattr(follow, "RETRY_SECONDS", 0.02)
+
+    async def scenario() -> RunRecord:
+        number = await around.submit(timeout=0.5)
+        around.client.answers |= {"runs": silent, "stop": silent}
+        run = await around.verdict(number)
+        tries = around.client.asked.count("stop")
+        await around.until(lambda: around.client.asked.count("stop") > tries)  # the SuperLink hears of it yet
+        return run
+
+    run = asyncio.run(scenario())
+    assert (run.verdict, run.reason[:31]) == (Verdict.TIMED_OUT, "The run took longer than 0.5 s ")
+    assert around.ended == ["run 1 is over, and the SuperLink did not stop it"]
+    told = [event.message for _, event in around.history.events() if "could not be told" in event.message]
+    assert told == ["its time is over, and the SuperLink could not be told: no answer within 10 s"]
+
+
+def test_a_run_is_judged_though_its_log_cannot_be_written(around: _Around) -> None:
+    async def scenario() -> RunRecord:
+        number = await around.submit()
+        (around.folder.run(number) / "serverapp.log").mkdir()
+        around.logs(GOOD.read_text())
+        around.logs(FAILS)
+        around.client.finishes()
+        around.client.state["sub"] = "failed"
+        around.followers.on_event({"event": "log-end", "run": "17"})
+        return await around.verdict(number)
+
+    run = asyncio.run(scenario())
+    assert (run.verdict, "ValueError: wrong" in run.reason, len(run.rounds)) == (Verdict.FAILED, True, 2), run
