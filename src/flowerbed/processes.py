@@ -57,7 +57,7 @@ def spawn(argv: list[str], *, env: dict[str, str], cwd: Path, log: Path, nice: i
     above 0 it and its children give way to others when processors are short.
     """
     parent = os.getpid()
-    with _opened(log) as output:
+    with opened(log) as output:
         child = subprocess.Popen(
             argv,
             env=env,
@@ -72,7 +72,7 @@ def spawn(argv: list[str], *, env: dict[str, str], cwd: Path, log: Path, nice: i
     return child.pid
 
 
-def _opened(log: Path) -> BinaryIO:
+def opened(log: Path) -> BinaryIO:
     """Open a log to append to it; where that is not possible, what is said goes nowhere, as the program counts more."""
     try:
         return log.open("ab")

@@ -125,3 +125,21 @@ def test_a_wedged_supernode_is_restarted_and_reported_once(tmp_path: Path, monke
     asyncio.run(wedged(bed))
     [said] = [event for event in bed.events if event[0] == "wedge"]
     assert said == ("wedge", "site-0", "waits for the reply of a ClientApp that is gone; its unit is restarted")
+
+
+def test_a_program_whose_log_cannot_be_written_is_started_all_the_same(tmp_path: Path) -> None:
+    bed = Bed(tmp_path, 'import pathlib\npathlib.Path("started").touch()')
+    bed.folder.log("site-0").mkdir()
+
+    async def started() -> None:
+        running = asyncio.create_task(bed.runner.keep_running())
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while not (bed.folder.home("site-0") / "started").exists():
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.02)
+        finally:
+            await bed.runner.stop()
+            await running
+
+    asyncio.run(started())

@@ -72,7 +72,7 @@ class ControlClient:
         With `superlink_is_down`, return when no SuperNode of an earlier life counts as online any more.
         """
         parent = os.getpid()
-        with self._log.open("ab") as errors:
+        with processes.opened(self._log) as errors:
             child = subprocess.Popen(
                 [*self._argv, *(["--expire-nodes"] if superlink_is_down else [])],
                 env=self._env,
