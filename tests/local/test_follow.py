@@ -39,11 +39,14 @@ class _SuperLink:
         }
         self.state = {"status": "running", "sub": "", "details": ""}
         self.asked: list[str] = []
+        self.on_its_way: asyncio.Event | None = None
+        """Until it is set, answers are given but do not arrive."""
 
     async def ask(self, op: str, **_: object) -> Any:
         self.asked.append(op)
-        await asyncio.sleep(0)
-        return self.answers[op]()
+        answer = self.answers[op]()
+        await (self.on_its_way.wait() if self.on_its_way else asyncio.sleep(0))
+        return answer
 
     def finishes(self) -> None:
         self.state = {"status": "finished", "sub": "completed", "details": ""}
@@ -109,7 +112,8 @@ class _Around:
 
 @pytest.fixture
 def around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Around]:
-    monkeypatch.setattr(follow, "POLL_SECONDS", 0.02)
+    for name in ("POLL_SECONDS", "RUNNING_POLL_SECONDS"):
+        monkeypatch.setattr(follow, name, 0.02)
     monkeypatch.setattr(follow, "DRAIN_SECONDS", 0.1)
     around = _Around(tmp_path)
     yield around
@@ -127,6 +131,23 @@ def test_a_run_that_completed_is_no_loss_because_the_superlink_was_too_busy_to_s
         await around.until(lambda: around.client.asked.count("runs") > asked + 2)
         around.client.finishes()
         around.client.answers["runs"] = lambda: [around.client.state]
+        around.followers.on_event({"event": "log-end", "run": "17"})
+        return await around.verdict(number)
+
+    run = asyncio.run(scenario())
+    assert (run.verdict, run.outcome) == (Verdict.SUCCEEDED, "completed"), run.reason
+
+
+def test_an_answer_from_before_the_serverapps_end_does_not_make_it_a_loss(around: _Around) -> None:
+    async def scenario() -> RunRecord:
+        number = await around.submit()
+        around.logs(GOOD.read_text())
+        around.client.on_its_way = asyncio.Event()
+        asked = around.client.asked.count("runs")
+        await around.until(lambda: around.client.asked.count("runs") > asked)  # and was answered with "running"
+        around.client.finishes()
+        around.followers.serverapp_lost("its process ended without a word")
+        around.client.on_its_way.set()
         around.followers.on_event({"event": "log-end", "run": "17"})
         return await around.verdict(number)
 

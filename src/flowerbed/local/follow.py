@@ -187,6 +187,7 @@ class Follower:
             await self._pause()
             if self._left() < 0:
                 await self._stop_for_time()
+            lost = self.lost  # before the question: an answer that is older than the loss says nothing of it
             state = await self._ask_state()
             if self._left() < -STOP_SECONDS and (state is None or state["status"] != "finished"):
                 self.unstopped = True
@@ -195,7 +196,7 @@ class Follower:
                 if self.lost and time.monotonic() - self._lost_at >= LOST_SECONDS:
                     break
                 continue
-            if state["status"] == "finished" or self.lost:
+            if state["status"] == "finished" or lost:
                 await self._finish(state)
                 return
             await self._look_at_replies()
