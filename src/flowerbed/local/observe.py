@@ -45,10 +45,12 @@ class Observer:
         self._was_ready = False
         self._ever_ready = False
         self._external: dict[str, bool] = {}
+        self._begun = 0  # plans
         self._online = 0
 
     def begin(self, plan: Plan) -> None:
         """Write down that a plan is being made so; nothing of it has been seen yet."""
+        self._begun += 1
         self._external = dict.fromkeys(plan.external, False)
         self._written, self._was_ready = None, False
         self._store.set_facts(
@@ -62,7 +64,11 @@ class Observer:
 
     async def look(self, plan: Plan, runners: Mapping[str, UnitRunner], client: ControlClient) -> bool:
         """Look once; return whether the federation is ready."""
-        online = self._online = await self._nodes_online(plan, runners, client)
+        begun = self._begun
+        online = await self._nodes_online(plan, runners, client)
+        if begun != self._begun:
+            return False  # what was seen is of the plan before
+        self._online = online
         self._settle(runners)
         seen = Readiness(
             nodes_online=online,
