@@ -36,6 +36,7 @@ class _SuperLink:
             "follow": dict,
             "runs": lambda: [self.state],
             "stop": lambda: {"stopped": True},
+            "replies": lambda: {"counted": None},
         }
         self.state = {"status": "running", "sub": "", "details": ""}
         self.asked: list[str] = []

@@ -13,8 +13,8 @@ from typing import Protocol
 from flowerbed.local import logs
 from flowerbed.local.client import ClientError, ControlClient
 from flowerbed.local.layout import StateFolder
+from flowerbed.local.notes import Notes
 from flowerbed.local.plan import Plan
-from flowerbed.local.store import Store
 from flowerbed.topology.model import Role
 from flowerbed.trust.layout import public_keys
 
@@ -30,7 +30,7 @@ class Surroundings(Protocol):
     """What finding names needs of the supervisor."""
 
     folder: StateFolder
-    store: Store
+    store: Notes
     plan: Plan
     client: ControlClient
 

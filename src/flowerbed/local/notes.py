@@ -48,6 +48,10 @@ class Notes:
         """Show nothing more to commands."""
         self._board.close()
 
+    def facts(self) -> dict[str, Any]:
+        """Return every fact."""
+        return self._store.facts() | self._facts
+
     def set_facts(self, **facts: object) -> None:
         """Write facts."""
         self._facts.update(facts)
