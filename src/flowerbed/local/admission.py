@@ -133,18 +133,20 @@ class Admissions:
         while True:
             try:
                 if fresh:
-                    replaced, fresh = replaced or self._key(node), False
+                    replaced = replaced or self._key(node)
                     self._renew(node)
+                    fresh = False
                 await self._superlink()
                 await self._around.client.ask("admit", key=self._key(node), replaces=replaced)
-            except (ClientError, TrustError) as error:
-                fresh = isinstance(error, ClientError) and error.code == "refused"  # a key that was dismissed once
+                self._around.folder.admitted(node).touch()
+            except (ClientError, TrustError, OSError) as error:  # a full disk, for one
+                dismissed_once = isinstance(error, ClientError) and error.code == "refused"
+                fresh = fresh or dismissed_once
                 if str(error) != told:
                     told = str(error)
                     self._around.report("admission", node, f"is not let in yet: {told}")
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                self._around.folder.admitted(node).touch()
                 return
 
     async def _dismissed(self, node: str) -> bool:
