@@ -113,7 +113,7 @@ def test_a_release_change_waits_for_runs_and_keeps_the_old_database(cluster_bed:
     assert bed.finish(running).last("run")["verdict"] == "succeeded"
     up = bed("up")
     said = [line["message"] for line in up.lines if line.get("kind") == "change"]
-    assert said == ["site, superexec-serverapp and superlink restart: Flower 1.42.0 instead of 1.22.0"]
+    assert said == ["superlink, superexec-serverapp and site restart: Flower 1.42.0 instead of 1.22.0"]
     assert up.last("status")["flower"] == "1.42.0"
     assert bed("run", "--run-config", "seconds=0.0 num-server-rounds=1").last("run")["verdict"] == "succeeded"
     assert [bed.run(number)["verdict"] for number in (1, 2)] == ["succeeded", "succeeded"]
