@@ -118,9 +118,9 @@ class LocalRuntime:
         return self.store.last_event()
 
     def adopt(self) -> None:
-        """Take runs into history that somebody else submitted, if the supervisor can look now."""
+        """Take runs into history that somebody else submitted, if the supervisor can be asked and can look now."""
         if self.is_up():
-            with suppress(ControlError, NotRunning):
+            with suppress(ControlError, NotRunning, StateError):
                 self.ask("look", timeout=ADOPT_SECONDS)
 
     def runs(self) -> list[RunRecord]:
