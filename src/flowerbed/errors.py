@@ -50,6 +50,8 @@ class FlowerbedError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
+    told = False
+    """Whether the user has read it already: before a clean-up, for example."""
 
     def __init__(self, message: str, *, where: str | None = None, hint: str | None = None) -> None:
         super().__init__(message)

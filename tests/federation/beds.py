@@ -77,6 +77,17 @@ class Bed:
         self.heard.append(heard(" ".join(arguments), said.status, done.stdout))
         return said
 
+    def say(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command that touches no federation, as it is."""
+        return subprocess.run(
+            [*FLOWERBED, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command and leave it running."""
         process = subprocess.Popen(

@@ -71,6 +71,14 @@ def test_up_again_changes_nothing_and_down_keeps_what_is_asked_to_stay(cluster_b
     assert bed.pods() == before
     assert bed("up", "--dry-run").last("diff") == {"type": "diff", "changes": False, "diff": ""}
 
+    # As an earlier Flowerbed made it: without a label of ours, which `up` adds, and nothing starts again for it.
+    bed.kubectl("label", "sts,deploy,svc,cm,secret,pvc,netpol,pdb", "--all", "flowerbed.dev/federation-")
+    assert bed("status").last("status")["state"] == "ready"
+    labelled = [line["subject"] for line in bed("up").lines if line.get("kind") == "apply"]
+    assert {"test-superlink", "test-superexec-serverapp", "test-site", "test-results"} <= set(labelled)
+    assert bed.pods() == before
+    assert "data-test-superlink-0" not in bed.kubectl("get", "pvc", "-l", "flowerbed.dev/federation", "-o", "name")
+
     bed.write("1.42.0", more="  superlink: {storage: {size: 2Gi}}")
     refused = bed("up")
     assert refused.status == 1

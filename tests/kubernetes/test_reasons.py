@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowerbed.errors import ClusterRefused, ClusterUnreachable
+from flowerbed.kubernetes.labels import FEDERATION
 from flowerbed.kubernetes.reasons import Kind, Seen, gather, problems
 from kubernetes.seen_objects import (
     BORN,
@@ -99,28 +100,31 @@ class TestGathering:
     def test_finished_jobs_and_their_pods_are_history(self) -> None:
         job = failed_job("BackoffLimitExceeded", "")
         over = pod("flower-run-1-x", phase="Failed", owner="Job")
-        seen = gather(self.listing(Job=[job], Pod=[over]), "hospitals", {"x": "y"})
+        seen = gather(self.listing(Job=[job], Pod=[over]), "hospitals", "flower")
         assert problems(seen) == []
 
     def test_claims_events_and_quotas_have_no_labels_of_ours(self) -> None:
-        gather(self.listing(), "hospitals", {"x": "y"})
-        unlabelled = {kind for kind, labels in self.asked.items() if labels is None}
-        assert unlabelled == {"PersistentVolumeClaim", "Event", "ResourceQuota"}
+        gather(self.listing(), "hospitals", "flower")
+        assert {"PersistentVolumeClaim", "Event", "ResourceQuota"} <= {
+            kind for kind, labels in self.asked.items() if labels is None
+        }
 
     def test_what_may_not_be_listed_is_done_without(self) -> None:
         def listed(kind: str, namespace: str, *, labels: Any = None) -> list[dict[str, Any]]:
             if kind in ("Event", "ResourceQuota", "PersistentVolumeClaim", "ReplicaSet"):
                 raise ClusterRefused("no")
-            return [pod("a", crash_loop(1))] if kind == "Pod" else []
+            pool = workload("StatefulSet")
+            pool["metadata"]["labels"] = {FEDERATION: "flower"}
+            return {"StatefulSet": [pool], "Pod": [pod("a", crash_loop(1))]}.get(kind, [])
 
-        assert [found.kind for found in problems(gather(listed, "hospitals", {}))] == [Kind.CRASH_LOOP]
+        assert [found.kind for found in problems(gather(listed, "hospitals", "flower"))] == [Kind.CRASH_LOOP]
 
     def test_but_a_cluster_that_is_away_is_told(self) -> None:
         def listed(kind: str, namespace: str, *, labels: Any = None) -> list[dict[str, Any]]:
             raise ClusterUnreachable("gone")
 
         with pytest.raises(ClusterUnreachable):
-            gather(listed, "hospitals", {})
+            gather(listed, "hospitals", "flower")
 
 
 JSON = st.recursive(

@@ -16,11 +16,12 @@ import pytest
 
 from cluster import Cluster
 from cluster.recipes import APP_USER
+from flowerbed.kubernetes import belonging
 from flowerbed.kubernetes.reasons import Kind, Reason, gather, problems
 
 Object = dict[str, Any]
 
-MINE = {"app.kubernetes.io/instance": "trouble"}
+MINE = belonging.selector("trouble")
 IMAGE = "flwr/superlink:1.42.0"
 SLEEP = ["python", "-c", "import time; time.sleep(1000)"]
 PATIENCE = 90.0
@@ -71,7 +72,7 @@ class Ward:
 
     def problems(self, now: datetime | None = None) -> list[Reason]:
         """Return what is said now."""
-        return problems(gather(self.listing, self.namespace, MINE, now=now))
+        return problems(gather(self.listing, self.namespace, "trouble", now=now))
 
     def told(self, kind: Kind) -> Reason:
         """Return the reason of a kind once it is said, and it must be the only one then."""
@@ -329,7 +330,7 @@ def test_programs_for_another_architecture(ward: Ward) -> None:
 
     def with_log() -> list[Reason]:
         log = ward.kubectl("logs", "a-0")  # of a container that is just being replaced, kubelet has none
-        return problems(gather(ward.listing, ward.namespace, MINE, logs={"a-0/unit": log}))
+        return problems(gather(ward.listing, ward.namespace, "trouble", logs={"a-0/unit": log}))
 
     ward.cluster.wait(
         lambda: [(found.kind, found.fatal) for found in with_log()] == [(Kind.IMAGE_ARCHITECTURE, True)],
@@ -392,7 +393,7 @@ def test_a_namespace_that_ends(ward: Ward) -> None:
     ward.apply(keeper)
     ward.kubectl("delete", "namespace", ward.namespace, "--wait=false")
     item = json.loads(ward.kubectl("get", "namespace", ward.namespace, "-o", "json"))
-    seen = gather(ward.listing, ward.namespace, MINE)
+    seen = gather(ward.listing, ward.namespace, "trouble")
     (found,) = problems(replace(seen, namespace=item))
     assert found.kind is Kind.NAMESPACE_TERMINATING
     ward.kubectl("patch", "configmap", "k", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')

@@ -101,8 +101,9 @@ def _living(
     with opened(file, context) as (found, runtime):
         living = runtime.look()
         if not living.exists:
+            beside = f"; {living.strangers}" if living.strangers else ""
             raise NotRunning(
-                f"there is no federation {found.name} in the namespace {runtime.namespace}",
+                f"there is no federation {found.name} in the namespace {runtime.namespace}{beside}",
                 hint="`flowerbed up --on kubernetes` starts it; without --on the file alone is audited.",
             )
         row = found.row(flower or living.release or None)

@@ -63,10 +63,10 @@ def _call(door: App, tokens: list[str]) -> int:
         result = door(tokens, exit_on_error=False, print_error=False)
         sys.stdout.flush()  # while a reader that went away, or a full disk, can still be told
     except CycloptsError as error:
-        _tell(UsageError(_words_of(error), hint=f"See `{_help_of(tokens)}`."), as_json="--json" in tokens)
+        tell(UsageError(_words_of(error), hint=f"See `{_help_of(tokens)}`."), as_json="--json" in tokens)
         return USAGE
     except FlowerbedError as error:
-        _tell(error, as_json="--json" in tokens)
+        tell(error, as_json="--json" in tokens)
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -74,12 +74,16 @@ def _call(door: App, tokens: list[str]) -> int:
         raise
     except OSError as error:
         place = os.fspath(error.filename) if isinstance(error.filename, str | os.PathLike) else None
-        _tell(FlowerbedError(error.strerror or str(error), where=place), as_json="--json" in tokens)
+        tell(FlowerbedError(error.strerror or str(error), where=place), as_json="--json" in tokens)
         return 1
     return result if isinstance(result, int) else 0
 
 
-def _tell(error: FlowerbedError, *, as_json: bool) -> None:
+def tell(error: FlowerbedError, *, as_json: bool) -> None:
+    """Tell of an error, once."""
+    if error.told:
+        return
+    error.told = True
     if as_json:
         print(json.dumps(error.as_dict()), flush=True)
     else:

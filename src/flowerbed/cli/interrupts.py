@@ -9,6 +9,17 @@ from types import FrameType
 
 
 @contextmanager
+def interruptible() -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM raise KeyboardInterrupt at once, for waits that do not ask how many came."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def until_interrupted() -> Iterator[Callable[[], int]]:
     """Count Ctrl-C and SIGTERM instead of dying of them; the value tells how many came."""
     count = 0

@@ -11,17 +11,18 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from flowerbed.cli.interrupts import until_interrupted
+from flowerbed.cli.failure import tell
+from flowerbed.cli.interrupts import interruptible, until_interrupted
 from flowerbed.cli.output import Output
 from flowerbed.cli.results import arrived, show_results
 from flowerbed.cli.show import follow as follow_run
 from flowerbed.cli.show import say_who_is_away, show_run, show_runs
 from flowerbed.counting import counted
-from flowerbed.errors import UnknownRunError, UsageError
+from flowerbed.errors import FlowerbedError, UnknownRunError, UsageError
 from flowerbed.flower.releases import Row
 from flowerbed.flower.staging import stage
 from flowerbed.kubernetes.cluster import Cluster
-from flowerbed.kubernetes.living import container_statuses, name
+from flowerbed.kubernetes.living import container, container_statuses, name
 from flowerbed.kubernetes.opening import Opened, open_file
 from flowerbed.kubernetes.results import fetch, fetch_some, saved
 from flowerbed.kubernetes.runtime import KubernetesRuntime
@@ -142,8 +143,9 @@ def _run(
                     runtime.up(found.federation, wanted, release, watch=out.event, interrupted=interrupted)
             else:
                 runtime.await_stale(watch=out.event, interrupted=interrupted)
-            say_who_is_away(out, runtime.external())
-            number = _submit(out, found, runtime, release, config, limit, baked=baked)
+            with interruptible():
+                say_who_is_away(out, runtime.external())
+                number = _submit(out, found, runtime, release, config, limit, baked=baked)
             if not following:
                 out.data("run", runtime.run(number))
                 out.say(f"Run {number} is submitted. See it: flowerbed logs {number} --follow --on kubernetes")
@@ -153,10 +155,12 @@ def _run(
             record = follow_run(out, runtime, number, interrupted=interrupted, stop=fresh)
             if fresh:
                 _await_others(out, runtime, interrupted)
+        except FlowerbedError as error:
+            tell(error, as_json=out.as_json)  # at once: to take down what was made can take a while
+            raise
         finally:
-            if fresh:
-                with out.working("taking the federation down"):
-                    runtime.down()
+            if fresh and runtime.created:
+                _take_down(out, runtime)
     record = runtime.run(number) if record.verdict is None else record
     show_run(out, record, log=f"flowerbed logs {number} --on kubernetes")
     if record.verdict is None:
@@ -170,6 +174,16 @@ def _await_others(out: Output, runtime: KubernetesRuntime, interrupted: Callable
     while not interrupted() and (number := runtime.unfinished_run(submitted=True)) is not None:
         out.step(f"waiting for run {number}, which somebody else submitted")
         time.sleep(POLL_SECONDS)
+
+
+def _take_down(out: Output, runtime: KubernetesRuntime) -> None:
+    """Take down what this command has made; Ctrl-C ends that too."""
+    try:
+        with interruptible(), out.working("taking the federation down"):
+            runtime.down(only=runtime.created)
+    except KeyboardInterrupt:
+        out.say("Interrupted. `flowerbed down --on kubernetes` takes down what is left.")
+        raise
 
 
 def _submit(
@@ -259,6 +273,8 @@ def down(out: Output, place: Path, context: str | None, *, volumes: bool) -> Non
             was_up = runtime.down(volumes=volumes, watch=out.event)
         out.data("down", {"was_up": was_up, "removed": volumes})
         out.say("The federation is down." if was_up else "The federation was not up.")
+        if strangers := runtime.look().strangers:
+            out.say(f"Left alone: {strangers}.")
         if volumes:
             out.say("Its claims, its keys and the history of its runs are deleted.")
 
@@ -295,20 +311,23 @@ def results(
 def logs(out: Output, place: Path, context: str | None, of: str | None, *, follow: bool) -> None:
     """Show the log of a component or of a run."""
     with opened(place, context) as (_, runtime):
-        pods = {runtime.look().short(pod): pod for pod in runtime.look().pods}
+        living = runtime.look()
+        pods = {living.short(pod): pod for pod in living.pods}
         if of is None:
             _list_logs(out, pods, runtime)
             return
-        pod_name, prefix = _pod_of(of, pods)
-        if pod_name is not None:
-            for line in runtime.cluster.logs(pod_name, runtime.namespace, follow=follow):
+        short, prefix = _pod_of(of, pods)
+        if short is not None:
+            named = container(pods[short])
+            for line in runtime.cluster.logs(name(pods[short]), runtime.namespace, container=named, follow=follow):
                 _line(out, line, prefix)
             return
         if not of.removeprefix("#").isdigit() and of not in ("latest", "last"):
             near = nearest(of, pods)
+            there = ", ".join(sorted(pods)) or living.strangers.removeprefix("there are ") or "none yet"
             raise UsageError(
                 f"there is no component {of!r}" + (f"; did you mean {near!r}?" if near else ""),
-                hint=f"There are: {', '.join(sorted(pods)) or 'none yet'}. Runs go by number, or `latest`.",
+                hint=f"There are: {there}. Runs go by number, or `latest`.",
             )
         _run_log(out, runtime, of, follow=follow)
 
@@ -361,13 +380,13 @@ def _run_log(out: Output, runtime: KubernetesRuntime, of: str, *, follow: bool) 
 
 
 def _pod_of(of: str, pods: Mapping[str, Mapping[str, object]]) -> tuple[str | None, str]:
-    """Return the Pod of a component as it is called on either runtime, and how its lines begin there."""
+    """Return the short name of the Pod of a component as either runtime calls it, and how its lines begin there."""
     if of in pods:
-        return name(pods[of]), ""
+        return of, ""
     if of.endswith("-superexec") and of.removesuffix("-superexec") in pods:
-        return name(pods[of.removesuffix("-superexec")]), "superexec | "
+        return of.removesuffix("-superexec"), "superexec | "
     whole = [short for short in pods if short.startswith(f"{of}-") and of in ("superlink", "superexec-serverapp")]
-    return (name(pods[whole[0]]), "") if whole else (None, "")
+    return (whole[0], "") if whole else (None, "")
 
 
 def _line(out: Output, line: str, prefix: str) -> None:

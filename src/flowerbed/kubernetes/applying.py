@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flowerbed.errors import ClusterForbidden, ClusterRefused
-from flowerbed.kubernetes import labels
-from flowerbed.kubernetes.living import is_made, label, metadata, name, selector
+from flowerbed.kubernetes import belonging, labels
+from flowerbed.kubernetes.drift import changes, yielding
+from flowerbed.kubernetes.living import is_made, label, metadata, name
+from flowerbed.kubernetes.managers import Manager, Theirs, manager, refusal
 from flowerbed.kubernetes.yaml_text import dump
 
 if TYPE_CHECKING:  # `render` needs no client
@@ -59,6 +61,9 @@ class Applier:
         self._federation = federation
         self._namespace = namespace
         self._say = say
+        self._managers: dict[str, Manager] = {}
+        self.created: set[tuple[str, str]] = set()
+        """Kinds and names of what was not there before."""
 
     def apply(self, wanted: list[Object], *, force: bool = False, agreed: Agreed = lambda _, __: None) -> list[str]:
         """Apply all objects and remove surplus ones; return what was created, changed or deleted.
@@ -69,8 +74,16 @@ class Applier:
         named = next((item for item in wanted if item["kind"] == "Namespace"), None)
         wanted = [item for item in wanted if item is not named]
         fresh = self._ensure_namespace(named)
-        touched = self._make(wanted, fresh=fresh, force=force, agreed=agreed)
-        for item in surplus(wanted, self._ours()):
+        before = {} if fresh else self._living(wanted)
+        gone = [] if fresh else surplus(wanted, self._ours())
+        if fresh:
+            applied = wanted
+        else:
+            tried = self._tried(wanted, before, gone, force=force)
+            agreed([(before.get(_key(item)), after) for item, after in tried], gone)
+            applied = [item for item, _ in tried]
+        touched = self._make(applied, before, force=force)
+        for item in gone:
             self._cluster.delete(item["kind"], name(item), self._namespace)
             self._say(name(item), f"{item['kind']} deleted: the file no longer has it")
             touched.append(f"{item['kind']} {name(item)}")
@@ -78,21 +91,41 @@ class Applier:
 
     def change(self, wanted: list[Object]) -> list[str]:
         """Apply some of a federation's objects, and leave the others alone; return what was created or changed."""
-        return self._make(wanted, fresh=False, force=False, agreed=None)
+        before = self._living(wanted)
+        return self._make([item for item, _ in self._tried(wanted, before, [], force=False)], before, force=False)
 
-    def _make(self, wanted: list[Object], *, fresh: bool, force: bool, agreed: Agreed | None) -> list[str]:
-        before = {} if fresh else self._living(wanted)
-        if not fresh:
-            tried = [self._cluster.apply(item, dry_run=True, force=force) for item in wanted]
-            if agreed is not None:
-                foreseen = [(before.get(f"{item['kind']} {name(item)}"), item) for item in tried]
-                agreed(foreseen, surplus(wanted, self._ours()))
+    def _tried(
+        self, wanted: list[Object], before: Mapping[str, Object], gone: list[Object], *, force: bool
+    ) -> list[tuple[Object, Object]]:
+        """Try everything; return what is to be applied, and what the API server would make of it.
+
+        What somebody else manages is left to them: it is as the file says, or nothing is done at all. If we applied it
+        too, we would own its fields with them, and their next change of one would be refused.
+        """
+        tried, theirs = [], []
+        for item in wanted:
+            living = before.get(_key(item))
+            who = None if force or living is None else manager(living)
+            if who is None or living is None:
+                tried.append((item, self._cluster.apply(item, dry_run=True, force=force)))
+                continue
+            after = self._cluster.apply(yielding(item, living), dry_run=True, force=True)
+            if fields := changes(living, after):
+                theirs.append(Theirs(who, _key(item), tuple(fields)))
+        theirs += [Theirs(who, _key(item), ()) for item in gone if not force and (who := manager(item))]
+        if theirs:
+            raise refusal(theirs)
+        return tried
+
+    def _make(self, wanted: list[Object], before: Mapping[str, Object], *, force: bool) -> list[str]:
         touched = []
         for item in wanted:
-            key = f"{item['kind']} {name(item)}"
+            key = _key(item)
+            if key not in before:
+                self.created.add((item["kind"], name(item)))
             after = self._cluster.apply(item, force=force)
             if changed(before.get(key), after):
-                self._say(name(item), f"{item['kind']} {'changed' if before.get(key) else 'created'}")
+                self._say(name(item), f"{item['kind']} {'changed' if key in before else 'created'}")
                 touched.append(key)
         return touched
 
@@ -101,26 +134,42 @@ class Applier:
         wanted = [item for item in wanted if item["kind"] != "Namespace"]
         if self._cluster.get("Namespace", self._namespace) is None:
             return "".join(difference(None, item) for item in wanted)
-        before = self._living(wanted)
+        before, gone = self._living(wanted), surplus(wanted, self._ours())
         parts = [
-            difference(before.get(f"{item['kind']} {name(item)}"), self._cluster.apply(item, dry_run=True, force=force))
-            for item in wanted
+            difference(before.get(_key(item)), after) for item, after in self._tried(wanted, before, gone, force=force)
         ]
-        parts += [difference(item, None) for item in surplus(wanted, self._ours())]
+        parts += [difference(item, None) for item in gone]
         return "".join(parts)
 
-    def remove(self, *, volumes: bool) -> list[str]:
-        """Delete everything of the federation; its claims, Secrets and the records of its runs only with `volumes`."""
+    def remove(self, *, volumes: bool, only: Collection[tuple[str, str]] | None = None) -> list[str]:
+        """Delete the federation; its claims, Secrets and the records of its runs only with `volumes`.
+
+        Parameters
+        ----------
+        volumes : bool
+            Whether what holds data goes too.
+        only : collection of (str, str) or None
+            Kinds and names of what is deleted beside the Jobs of runs; None for everything.
+        """
         removed = []
         for kind in (*KINDS, *ADDED_KINDS, "Job", *(KEPT_KINDS if volumes else ())):
             for item in self._listing(kind):
                 if kind == "ConfigMap" and label(item, labels.RUN) and not volumes:
                     continue
+                if only is not None and kind != "Job" and (kind, name(item)) not in only:
+                    continue
+                if (who := manager(item)) and who.after:
+                    self._managers.setdefault(who.said, who)
                 if self._cluster.delete(kind, name(item), self._namespace):
                     removed.append(f"{kind} {name(item)}")
         if volumes:
             self._remove_namespace()
         return removed
+
+    @property
+    def others(self) -> tuple[Manager, ...]:
+        """Who managed some of what was removed."""
+        return tuple(self._managers.values())
 
     def _remove_namespace(self) -> None:
         found = self._cluster.get("Namespace", self._namespace)
@@ -130,10 +179,15 @@ class Applier:
             item
             for kind in ("StatefulSet", "Deployment", "Pod", "PersistentVolumeClaim")
             for item in self._cluster.listing(kind, self._namespace)
-            if label(item, labels.INSTANCE) != self._federation or (kind == "Pod" and not is_made(item))
+            if not self._is_left(kind, item)
         ]
         if not others:
             self._cluster.delete("Namespace", self._namespace)
+
+    def _is_left(self, kind: str, item: Object) -> bool:
+        """Tell whether something is what `remove` leaves behind, or still goes: nothing of anybody else's."""
+        mine = label(item, labels.INSTANCE) == self._federation or belonging.is_ours(item, self._federation)
+        return mine and (kind != "Pod" or is_made(item))
 
     def _ensure_namespace(self, named: Object | None) -> bool:
         """See that there is the namespace; return whether it was made just now.
@@ -171,12 +225,11 @@ class Applier:
 
     def _listing(self, kind: str) -> list[Object]:
         """Return what of a kind is the federation's; who never had a kind need not be allowed to list it."""
-        mine = selector(self._federation)
-        if kind not in ADDED_KINDS:
-            return self._cluster.listing(kind, self._namespace, labels=mine)
         try:
-            return self._cluster.listing(kind, self._namespace, labels=mine)
+            return belonging.listed(self._cluster.listing, kind, self._namespace, self._federation)
         except ClusterForbidden:
+            if kind not in ADDED_KINDS:
+                raise
             return []
 
 
@@ -185,17 +238,22 @@ def owned(item: Object, federation: str, namespace: str, version: str) -> Object
 
     Rendered objects of ``layout: Quickstart`` are the seed's and have none of them; selectors are never touched.
     """
-    ours = {**selector(federation), labels.VERSION: version}
+    ours = {**belonging.selector(federation), labels.VERSION: version}
     template = (item.get("spec") or {}).get("template")
     if template is not None:
         ours[labels.COMPONENT] = _component(name(item), federation)
-    meta = {**item["metadata"], "namespace": namespace, "labels": ours | (item["metadata"].get("labels") or {})}
+    found = {**ours, labels.FEDERATION: federation} | (item["metadata"].get("labels") or {})
+    meta = {**item["metadata"], "namespace": namespace, "labels": found}
     changed_item = {**item, "metadata": meta}
     if template is not None:
         inner = {**(template.get("metadata") or {})}
         inner["labels"] = ours | (inner.get("labels") or {})
         changed_item["spec"] = {**item["spec"], "template": {**template, "metadata": inner}}
     return changed_item
+
+
+def _key(item: Mapping[str, Any]) -> str:
+    return f"{item['kind']} {name(item)}"
 
 
 def _component(object_name: str, federation: str) -> str:

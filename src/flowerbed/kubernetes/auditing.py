@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import UTC, datetime
+from itertools import chain
 
 from flowerbed.errors import TrustError
 from flowerbed.flower.releases import Row
 from flowerbed.kubernetes.applying import ADDED_KINDS, KEPT_KINDS, KINDS
 from flowerbed.kubernetes.audit.lived import Lasting, Lived
 from flowerbed.kubernetes.cluster import Cluster
-from flowerbed.kubernetes.labels import INSTANCE
+from flowerbed.kubernetes.labels import FEDERATION, INSTANCE
 from flowerbed.kubernetes.living import name
 from flowerbed.kubernetes.manifests import names
 from flowerbed.kubernetes.manifests.identity import Object
@@ -39,12 +40,11 @@ def lived(found: Opened, row: Row, cluster: Cluster, namespace: str) -> Lived:
     wanted = [item for item in found.objects(row, namespace) if item["kind"] != "Namespace"]
     read = {(item["kind"], name(item)): cluster.get(item["kind"], name(item), namespace) for item in wanted}
     living = {key: item for key, item in read.items() if item is not None}
-    mine = {INSTANCE: found.name}
     added = [kind for kind in ADDED_KINDS if any(item["kind"] == kind for item in wanted)]
     labelled = [
         item
         for kind in (*KINDS, *KEPT_KINDS, *added, "Pod", "Job")
-        for item in cluster.listing(kind, namespace, labels=mine)
+        for item in _labelled(cluster, kind, namespace, found.name)
     ]
     # Policies add up, so everybody's count; a workload that is missing is said to be, and stands here as it should be.
     workloads = [living.get((item["kind"], name(item)), item) for item in wanted if item["kind"] != "NetworkPolicy"]
@@ -60,6 +60,12 @@ def lived(found: Opened, row: Row, cluster: Cluster, namespace: str) -> Lived:
         certificates=tuple(_certificates(found, cluster, namespace)),
         now=datetime.now(UTC),
     )
+
+
+def _labelled(cluster: Cluster, kind: str, namespace: str, federation: str) -> list[Object]:
+    """Return what has the label of ours, or that by which Services and NetworkPolicies find Pods."""
+    listed = (cluster.listing(kind, namespace, labels={key: federation}) for key in (FEDERATION, INSTANCE))
+    return list({name(item): item for item in chain.from_iterable(listed)}.values())
 
 
 def _kept(found: Opened, row: Row) -> frozenset[tuple[str, str]]:

@@ -162,6 +162,12 @@ class Cluster:
             body = {"metadata": {"annotations": dict(annotations)}}
             _of_any_kind(self._api.patch)(_class(kind), name, body, patch_type=PatchType.MERGE, **_in(namespace))
 
+    def annotate_pods(self, kind: str, name: str, namespace: str, annotations: Mapping[str, str]) -> None:
+        """Set annotations of a workload's Pods, which it starts again with them."""
+        with self._told(f"annotating the Pods of {kind} {name}"):
+            body = {"spec": {"template": {"metadata": {"annotations": dict(annotations)}}}}
+            _of_any_kind(self._api.patch)(_class(kind), name, body, patch_type=PatchType.MERGE, **_in(namespace))
+
     def create(self, wanted: Object) -> Object:
         """Create an object that must not exist yet."""
         kind, metadata = wanted["kind"], wanted["metadata"]

@@ -243,15 +243,26 @@ class Keeper:
             time.sleep(POLL_SECONDS)
         self._foreign()
 
-    def start_superlink_again(self, say: Callable[[str, str], None]) -> bool:
+    def start_superlink_again(
+        self, say: Callable[[str, str], None], interrupted: Callable[[], int] = lambda: 0
+    ) -> bool:
         """Have the SuperLink's Pod replaced, so that it reads what is new; return whether there was one."""
         superlink = self.observer.look().superlink()
         if superlink is None:
             return False
         say(name(superlink), "is started again with its new certificate; runs go on from its database")
         self.note("restarted superlink (another certificate)")
-        self._replace(superlink)
+        self._replace(superlink, interrupted)
         return True
+
+    def start_theirs_again(self, say: Callable[[str, str], None]) -> None:
+        """Have Pods start again that read what was changed, where somebody else manages their workloads."""
+        living = self.observer.look()
+        late = trusting.outdated(trusting.versions(self._trusts()), living)
+        if late and self.goes_on() is None:
+            for item, version in late:
+                say(name(item), "its Pods start again with what they trust now")
+                self._cluster.annotate_pods(item["kind"], name(item), self.observer.namespace, {labels.TRUST: version})
 
     def kit(self, node: str, say: Callable[[str, str], None]) -> tuple[bytes, bytes]:
         """Return what a SuperNode that runs elsewhere is started with: its keys, and the certificate of the authority.
@@ -460,13 +471,15 @@ class Keeper:
             self.note(f"restarted {node} (its keys are other ones)")
             self._cluster.delete("Pod", name(pod), self.observer.namespace, grace=SHORTEST_GRACE)
 
-    def _replace(self, pod: Mapping[str, Any]) -> None:
+    def _replace(self, pod: Mapping[str, Any], interrupted: Callable[[], int]) -> None:
         self._cluster.delete("Pod", name(pod), self.observer.namespace)
         until = time.monotonic() + BACK_SECONDS
         while time.monotonic() < until:
             now = self._cluster.get("Pod", name(pod), self.observer.namespace)
             if now is not None and metadata(now).get("uid") != metadata(pod).get("uid") and is_ready(now):
                 return
+            if interrupted():
+                raise KeyboardInterrupt
             time.sleep(POLL_SECONDS)
         raise FederationFailed(
             f"it was started again and is not ready after {BACK_SECONDS:g} s",

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from flowerbed.kubernetes.explain import reading
 from flowerbed.kubernetes.explain.reading import controller
-from flowerbed.kubernetes.labels import CHANGING, COMPONENT, INSTANCE, MANAGED_BY, MANAGER, REVOKED, VERSION
+from flowerbed.kubernetes.labels import CHANGING, COMPONENT, REVOKED, VERSION
 from flowerbed.runs.runtime import ComponentStatus
 from flowerbed.topology.model import Role
 
@@ -23,13 +24,9 @@ _OWN_ENDS = {
     77: "the SuperLink did not let it in",
 }
 """How the first process of a unit, `flowerbed.flower.inside.unit`, ends to be started again by the kubelet."""
+_WORKLOADS = ("Deployment", "StatefulSet")
 
 SUPEREXECS = (Role.SERVERAPP_SUPEREXEC, Role.CLIENTAPP_SUPEREXEC)
-
-
-def selector(federation: str) -> dict[str, str]:
-    """Return the labels that all objects of a federation have."""
-    return {INSTANCE: federation, MANAGED_BY: MANAGER}
 
 
 @dataclass(frozen=True)
@@ -44,12 +41,15 @@ class Living:
         Its StatefulSets and Deployments.
     pods : tuple of dict
         Their Pods, those on their way out left out.
+    others : tuple of dict
+        Workloads of Flower SuperLinks in the namespace that Flowerbed did not make.
     """
 
     federation: str
     namespace: str
     workloads: tuple[Object, ...]
     pods: tuple[Object, ...]
+    others: tuple[Object, ...] = ()
 
     @property
     def exists(self) -> bool:
@@ -102,6 +102,14 @@ class Living:
         """How many have a Pod that is ready; it is when they are connected."""
         return self.ready(*SUPEREXECS) + (self.ready(Role.SUPERNODE) if self.colocated else 0)
 
+    @property
+    def strangers(self) -> str:
+        """Which SuperLinks are here that are nobody's of ours, in a sentence; empty if there are none."""
+        kinds = {kind: [name(item) for item in self.others if item["kind"] == kind] for kind in _WORKLOADS}
+        said = " and ".join(f"{kind}s" for kind, found in kinds.items() if found)
+        listed = ", ".join(chain.from_iterable(kinds.values()))
+        return f"there are {said} of a Flower SuperLink that Flowerbed did not make: {listed}" if listed else ""
+
     def superlink(self) -> Object | None:
         """Return the SuperLink's running Pod, if there is one."""
         return next((pod for pod in self.pods_of(Role.SUPERLINK) if is_running(pod)), None)
@@ -145,13 +153,19 @@ class Living:
         )
 
 
-def read(federation: str, namespace: str, workloads: Iterable[Object], pods: Iterable[Object]) -> Living:
-    """Return a federation from what the API server listed."""
+def read(
+    federation: str,
+    namespace: str,
+    workloads: Iterable[Object],
+    pods: Iterable[Object],
+    others: Iterable[Object] = (),
+) -> Living:
+    """Return a federation from what belongs to it, and the SuperLinks beside it."""
     here = [item for item in workloads if label(item, COMPONENT)]
     living = [
         pod for pod in pods if label(pod, COMPONENT) and is_made(pod) and not metadata(pod).get("deletionTimestamp")
     ]
-    return Living(federation, namespace, tuple(here), tuple(living))
+    return Living(federation, namespace, tuple(here), tuple(living), tuple(others))
 
 
 def is_made(pod: Object) -> bool:
@@ -177,6 +191,11 @@ def label(item: Object, key: str) -> str:
 def revoked(workload: Object) -> int:
     """Return how many of a pool's SuperNodes may join no more."""
     return int((metadata(workload).get("annotations") or {}).get(REVOKED) or 0)
+
+
+def container(pod: Object) -> str:
+    """Return the name of a Pod's container with Flower's programs; it is the first one."""
+    return str(pod["spec"]["containers"][0]["name"])
 
 
 def container_statuses(pod: Object) -> list[dict[str, Any]]:

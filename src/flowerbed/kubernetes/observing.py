@@ -14,16 +14,16 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
-from flowerbed.errors import ClusterRefused, ControlError
+from flowerbed.errors import ClusterRefused, ControlError, NotRunning
 from flowerbed.flower import apis
 from flowerbed.flower.apis import Api
 from flowerbed.flower.releases import find
+from flowerbed.kubernetes import belonging, reasons
 from flowerbed.kubernetes import living as looking
-from flowerbed.kubernetes import reasons
 from flowerbed.kubernetes.cluster import Cluster
 from flowerbed.kubernetes.connections import peers
 from flowerbed.kubernetes.control import ControlLink, Place
-from flowerbed.kubernetes.living import Living, container_statuses, name
+from flowerbed.kubernetes.living import Living, container, container_statuses, name
 from flowerbed.kubernetes.manifests import names
 from flowerbed.kubernetes.manifests.places import RESULTS
 from flowerbed.kubernetes.manifests.trust import admitted_nodes, dismissed_nodes, external_nodes
@@ -93,18 +93,23 @@ class Observer:
 
     def look(self) -> Living:
         """Return what of the federation is in the cluster now."""
-        mine = looking.selector(self.federation)
-        workloads = [
-            item
-            for kind in ("StatefulSet", "Deployment")
-            for item in self.cluster.listing(kind, self.namespace, labels=mine)
-        ]
-        pods = self.cluster.listing("Pod", self.namespace, labels=mine)
-        return looking.read(self.federation, self.namespace, workloads, pods)
+        found = belonging.find(self.cluster.listing, self.namespace, self.federation)
+        return looking.read(self.federation, self.namespace, found.workloads, found.pods, found.others)
+
+    def require(self) -> Living:
+        """Return what lives; an error says what else is there, if nothing of the federation is."""
+        found = self.look()
+        if found.exists:
+            return found
+        raise NotRunning(
+            "the federation is not up" + (f"; {found.strangers}" if found.strangers else ""),
+            where=self.where,
+            hint="Start it with `flowerbed up --on kubernetes`.",
+        )
 
     def problems(self) -> list[reasons.Reason]:
         """Return what keeps it from being ready, worst first, with the last lines of what crashes."""
-        seen = reasons.gather(self.cluster.listing, self.namespace, looking.selector(self.federation))
+        seen = reasons.gather(self.cluster.listing, self.namespace, self.federation)
         return reasons.problems(replace(seen, namespace=self._namespace(), logs=self._last_words(seen.pods)))
 
     def _namespace(self) -> Object | None:
@@ -120,10 +125,10 @@ class Observer:
             for status in container_statuses(pod):
                 if not status.get("restartCount") or status.get("ready") or len(words) >= LAST_WORDS_PODS:
                     continue
-                container = str(status["name"])
+                crashed = str(status["name"])
                 with suppress(ClusterRefused):  # of a container that is just being replaced, the kubelet has none
-                    lines = self.cluster.logs(name(pod), self.namespace, container=container, tail=LAST_WORDS_LINES)
-                    words[f"{name(pod)}/{container}"] = "\n".join(lines)
+                    lines = self.cluster.logs(name(pod), self.namespace, container=crashed, tail=LAST_WORDS_LINES)
+                    words[f"{name(pod)}/{crashed}"] = "\n".join(lines)
         return words
 
     def readiness(self, found: Living, *, patience: float) -> tuple[Readiness, int]:
@@ -190,8 +195,7 @@ class Observer:
         row = find(found.release)
         [program] = [port for port in row.contract.superlink(row.minor).ports if port.name == row.contract.fleet_port()]
         command = ["python", "-c", "print(open('/proc/net/tcp').read(), open('/proc/net/tcp6').read())"]
-        container = superlink["spec"]["containers"][0]["name"]
-        with self.cluster.stream(name(superlink), self.namespace, container, command) as stream:
+        with self.cluster.stream(name(superlink), self.namespace, container(superlink), command) as stream:
             text = b"".join(stream.read()).decode()
         return len(peers(text, program.default))
 
@@ -201,8 +205,8 @@ class Observer:
         if superlink is None:
             return None
         row = find(found.release)
-        container = superlink["spec"]["containers"][0]
-        words = [str(word) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
+        program = superlink["spec"]["containers"][0]
+        words = [str(word) for word in [*(program.get("command") or []), *(program.get("args") or [])]]
         if "--ready-request" in words:  # which is asked where the client asks
             port = words[words.index("--ready-request") + 1].rpartition(":")[2]
         else:
@@ -214,7 +218,7 @@ class Observer:
         return Place(
             self.namespace,
             name(superlink),
-            str(container["name"]),
+            container(superlink),
             (*arguments, *(["--database", database] if database else [])),
         )
 
@@ -255,7 +259,7 @@ class Observer:
         role = Role.SUPERNODE if found.colocated else Role.CLIENTAPP_SUPEREXEC
         seconds = max(1, int(time.time() - since) + 1)
         for pod in found.pods_of(role)[:TRACEBACK_PODS]:
-            lines = self.cluster.logs(name(pod), self.namespace, since_seconds=seconds)
+            lines = self.cluster.logs(name(pod), self.namespace, container=container(pod), since_seconds=seconds)
             text = "\n".join(line.removeprefix("superexec | ") for line in lines)
             killed = last_killed(text)
             if said := f"{found.short(pod)}: {killed}" if killed else last_traceback(text):
@@ -278,8 +282,7 @@ class Observer:
             if claim is None or not looking.is_running(pod):
                 continue
             command = ["python", "-I", "-c", _ANY_FILE, f"{RESULTS}/{flower_id}"]
-            container = pod["spec"]["containers"][0]["name"]
-            with self.cluster.stream(name(pod), self.namespace, container, command) as stream:
+            with self.cluster.stream(name(pod), self.namespace, container(pod), command) as stream:
                 said = b"".join(stream.read())
             return f"persistentvolumeclaim/{claim}/{flower_id}" if said.strip() == b"True" else None
         return None

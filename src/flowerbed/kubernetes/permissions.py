@@ -50,7 +50,7 @@ RULES = (
     Rule("", "namespaces", ("get",), "to see whether the namespace is there, and is not being deleted"),
     Rule("apps", "statefulsets", _APPLIED, "the SuperLink and the pools of SuperNodes", _LIST),
     Rule("apps", "deployments", _APPLIED, "the ServerApp's SuperExec, and everything in layout Quickstart", _LIST),
-    Rule("apps", "replicasets", _LIST, "to say why a Deployment's Pods are not made", _LIST),
+    Rule("apps", "replicasets", _LIST, "to know a Deployment's Pods, and to say why they are not made", _LIST),
     Rule("", "services", _APPLIED, "the SuperLink's ports"),
     Rule("policy", "poddisruptionbudgets", _APPLIED, "what a node drain may evict"),
     Rule("networking.k8s.io", "networkpolicies", _APPLIED, "who may reach what"),

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flowerbed.errors import ClusterRefused
+from flowerbed.kubernetes import belonging
 from flowerbed.kubernetes.explain import claims, pods, workloads
 from flowerbed.kubernetes.explain.model import Kind, Reason, Seen
 from flowerbed.kubernetes.explain.reading import Object, at, controller, is_ready, name, number, text
@@ -25,7 +26,7 @@ OPTIONAL = ("Event", "ResourceQuota", "PersistentVolumeClaim", "ReplicaSet")
 def gather(
     listing: Callable[..., Iterable[Mapping[str, Any]]],
     namespace: str,
-    labels: Mapping[str, str],
+    federation: str,
     *,
     now: datetime | None = None,
     logs: Mapping[str, str] | None = None,
@@ -38,15 +39,15 @@ def gather(
         Takes kind, namespace and the labels to have; `Cluster.listing`.
     namespace : str
         The federation's namespace.
-    labels : mapping of str to str
-        The labels that all of its objects have.
+    federation : str
+        Its name.
     now : datetime or None
         The time; the clock's if it is left out.
     logs : mapping of str to str or None
         ``POD/CONTAINER`` → its last lines, where they were fetched.
     """
 
-    def listed(kind: str, wanted: Mapping[str, str] | None) -> list[Mapping[str, Any]]:
+    def listed(kind: str, wanted: Mapping[str, str] | None = None) -> list[Mapping[str, Any]]:
         try:
             return list(listing(kind, namespace, labels=wanted))
         except ClusterRefused:
@@ -54,18 +55,21 @@ def gather(
                 return []
             raise
 
-    jobs = listed("Job", labels)
-    finished = {text(job, "metadata", "uid") for job in jobs if workloads.is_finished(job)}
+    jobs = [job for job in listed("Job", belonging.selector(federation)) if not workloads.is_finished(job)]
+    everyones = listed("Pod")
+    found = belonging.sort(
+        federation, listed("StatefulSet"), listed("Deployment"), listed("ReplicaSet") or None, everyones
+    )
     return Seen(
-        pods=[pod for pod in listed("Pod", labels) if text(controller(pod), "uid") not in finished],
-        statefulsets=listed("StatefulSet", labels),
-        deployments=listed("Deployment", labels),
-        replicasets=listed("ReplicaSet", labels),
-        jobs=[job for job in jobs if text(job, "metadata", "uid") not in finished],
+        pods=[*found.pods, *belonging.owned_by(jobs, everyones)],
+        statefulsets=found.statefulsets,
+        deployments=found.deployments,
+        replicasets=found.replicasets,
+        jobs=jobs,
         # Claims have the labels of their makers, and events and quotas none.
-        claims=listed("PersistentVolumeClaim", None),
-        events=listed("Event", None),
-        quotas=listed("ResourceQuota", None),
+        claims=listed("PersistentVolumeClaim"),
+        events=listed("Event"),
+        quotas=listed("ResourceQuota"),
         logs=logs or {},
         now=now or datetime.now(UTC),
     )

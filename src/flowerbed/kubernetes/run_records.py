@@ -90,7 +90,7 @@ def to_object(federation: str, namespace: str, kept: Kept) -> dict[str, Any]:
         "metadata": {
             "name": object_name(federation, record.number),
             "namespace": namespace,
-            "labels": run_labels(federation, record.number),
+            "labels": {**run_labels(federation, record.number), labels.FEDERATION: federation},
         },
         "data": {
             RECORD: json.dumps(asdict(record), indent=1, default=str),

@@ -14,10 +14,9 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from flowerbed.errors import ClusterRefused, ControlError, NotRunning, UnknownRunError
+from flowerbed.errors import ClusterRefused, ControlError, UnknownRunError
 from flowerbed.flower.releases import Row
-from flowerbed.kubernetes import labels, run_records
-from flowerbed.kubernetes import living as looking
+from flowerbed.kubernetes import belonging, labels, run_records
 from flowerbed.kubernetes.following import Follower
 from flowerbed.kubernetes.living import name
 from flowerbed.kubernetes.manifests.run_job import run_job
@@ -76,7 +75,7 @@ class Runs:
 
     def _kept(self) -> list[Kept]:
         return run_records.from_objects(
-            self._cluster.listing("ConfigMap", self._namespace, labels=looking.selector(self._federation))
+            self._cluster.listing("ConfigMap", self._namespace, labels=belonging.selector(self._federation))
         )
 
     def keep(self, kept: Kept) -> None:
@@ -120,13 +119,7 @@ class Runs:
         timeout: float | None = None,
     ) -> int:
         """Submit a staged app, or with None what the image holds; return the run's number once it is taken."""
-        living = self._observer.look()
-        if not living.exists:
-            raise NotRunning(
-                "the federation is not up",
-                where=self._observer.where,
-                hint="Start it with `flowerbed up --on kubernetes`.",
-            )
+        self._observer.require()
         kept = self._open_run(
             Kept(
                 RunRecord(0, None, title, Phase.SUBMITTING, config=config, submitted_at=time.time()),

@@ -8,14 +8,14 @@ moment, and the next one goes on from what is there.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flowerbed.errors import ClusterRefused
 from flowerbed.flower.releases import Row
-from flowerbed.kubernetes import labels, replacing
+from flowerbed.kubernetes import belonging, labels, replacing
 from flowerbed.kubernetes.applying import Agreed, Applier
 from flowerbed.kubernetes.cluster import Cluster
 from flowerbed.kubernetes.living import Living, name
@@ -53,6 +53,8 @@ class KubernetesRuntime:
         self.namespace = namespace
         self.observer = Observer(cluster, federation, namespace)
         self.book = Runs(self.observer, self.report)
+        self.created: set[tuple[str, str]] = set()
+        """Kinds and names of what `up` made that was not there before."""
         self._events: list[Event] = []
 
     def close(self) -> None:
@@ -74,7 +76,8 @@ class KubernetesRuntime:
         """Return the federation as the cluster and the SuperLink tell of it now."""
         found = self.look()
         if not found.exists:
-            return FederationStatus(self.federation, "", "down")
+            strangers = found.strangers
+            return FederationStatus(self.federation, "", "foreign" if strangers else "down", reason=strangers)
         seen, _ = self.observer.readiness(found, patience=10.0)
         self.adopt()
         reason = ""
@@ -143,7 +146,7 @@ class KubernetesRuntime:
         UsageError
             If a run is not finished that would lose a program that it needs. Nothing was changed.
         ClusterConflict
-            If another field manager owns what the file says otherwise, unless forced. Nothing was changed.
+            If somebody else manages what the file says otherwise, unless forced. Nothing was changed.
         FederationFailed
             If it does not get ready, with the reason. What was applied stays: the next `up` goes on from it.
         """
@@ -155,8 +158,11 @@ class KubernetesRuntime:
             news = keeper.to_tell(complete)
         else:
             complete = wanted
-        with self._agreeing(before, watch) as agreed:
-            touched = applier.apply(complete, force=force, agreed=agreed)
+        try:
+            with self._agreeing(before, watch) as agreed:
+                touched = applier.apply(complete, force=force, agreed=agreed)
+        finally:
+            self.created = applier.created
         if keeper is not None:
             keeper.await_certificate(lambda subject, message: watch(_event(subject, message)), interrupted)
         if keeper is not None and before.exists:
@@ -164,13 +170,16 @@ class KubernetesRuntime:
                 watch(_event(node, "ran elsewhere, by an earlier file: its keys are taken back"))
             keeper.tell(before, news)
             if f"Secret {names.superlink_tls(self.federation)}" in touched:
-                keeper.start_superlink_again(lambda subject, message: watch(_event(subject, message)))
+                keeper.start_superlink_again(lambda subject, message: watch(_event(subject, message)), interrupted)
+        if keeper is not None and before.exists and _trust_changed(self.federation, touched, applier.created):
+            keeper.start_theirs_again(lambda subject, message: watch(_event(subject, message)))
         changing = keeper is not None and keeper.is_changing()
         if not touched and not changing and self.observer.readiness(before, patience=10.0)[0].ready:
             return False
         wait_until_ready(self.observer, watch, interrupted)
         if keeper is not None and changing and keeper.retire(lambda subject, message: watch(_event(subject, message))):
             applier.change(keeper.with_trust(wanted, self.look()))  # so that nobody remembers the authority before
+            keeper.start_theirs_again(lambda subject, message: watch(_event(subject, message)))
             wait_until_ready(self.observer, watch, interrupted)
         return not before.exists
 
@@ -180,19 +189,43 @@ class KubernetesRuntime:
             wanted = self.keeper(federation, row).with_trust(wanted, self.look())
         return self._applier(lambda _: None).preview(wanted, force=force)
 
-    def down(self, *, volumes: bool = False, watch: Watch | None = None) -> bool:
+    def down(
+        self,
+        *,
+        volumes: bool = False,
+        watch: Watch | None = None,
+        only: Collection[tuple[str, str]] | None = None,
+    ) -> bool:
         """Take the federation down and return once its Pods are gone; return whether there was anything.
 
         Its claims stay, and with them Flower's database and the results, unless `volumes`.
+
+        Parameters
+        ----------
+        volumes : bool
+            Delete the claims, the Secrets and the records of runs too.
+        watch : callable or None
+            Is told what happens.
+        only : collection of (str, str) or None
+            Kinds and names of what may be deleted; None for all that is the federation's.
+
+        Raises
+        ------
+        FederationFailed
+            If Pods do not end in time. All is deleted then, but for them.
         """
         say = watch or (lambda _: None)
         self.adopt()
         running = [kept for kept in self.book.kept() if kept.record.phase is not Phase.FINISHED]
-        removed = self._applier(say).remove(volumes=volumes)
+        found = belonging.find(self.cluster.listing, self.namespace, self.federation)
+        applier = self._applier(say)
+        removed = applier.remove(volumes=volumes, only=only)
         for kept in running:
             if not volumes:
                 self.book.keep(replace(kept, record=stopped(kept.record)))
-        wait_until_gone(self.observer, say)
+        for who in applier.others:
+            say(_event(self.federation, f"{who.said} had applied it: {who.after}"))
+        wait_until_gone(self.observer, found, say)
         return bool(removed)
 
     def _applier(self, watch: Watch) -> Applier:
@@ -244,6 +277,16 @@ class KubernetesRuntime:
         """Return once no SuperNode that is gone counts as online."""
         wait_for_stale(self.observer, watch, interrupted)
 
+    def require(self) -> Living:
+        """Return what lives.
+
+        Raises
+        ------
+        NotRunning
+            If nothing of it does.
+        """
+        return self.observer.require()
+
     def serves(self, row: Row) -> bool:
         """Tell whether what is up runs the release that is asked for."""
         found = self.look()
@@ -287,6 +330,13 @@ class KubernetesRuntime:
     def wait_finished(self, number: int, *, timeout: float = 90.0) -> RunRecord:
         """Return a run once it has its verdict."""
         return self.book.wait_finished(number, timeout=timeout)
+
+
+def _trust_changed(federation: str, touched: list[str], created: Collection[tuple[str, str]]) -> bool:
+    """Tell whether an apply changed what Pods read once, at their start."""
+    read = [("ConfigMap", names.authority(federation))]
+    read += [("Secret", secret(federation)) for secret in (names.superexec, names.supernode_secret)]
+    return any(f"{kind} {called}" in touched for kind, called in read if (kind, called) not in created)
 
 
 def _event(subject: str, message: str) -> Event:

@@ -22,6 +22,7 @@ from flowerbed.flower.releases import Row
 from flowerbed.kubernetes import labels
 from flowerbed.kubernetes import living as looking
 from flowerbed.kubernetes.living import Living
+from flowerbed.kubernetes.managers import manager
 from flowerbed.kubernetes.manifests import names
 from flowerbed.kubernetes.manifests.certificate import superlink_names
 from flowerbed.kubernetes.manifests.identity import Identity, Object
@@ -286,7 +287,8 @@ def with_versions(
 ) -> list[Object]:
     """Return the objects so that Pods are started again which would read something else then.
 
-    While a run goes on, a workload that is there keeps what it says: the run would lose its ServerApp, or replies.
+    While a run goes on, a workload that is there keeps what it says: the run would lose its ServerApp, or replies. So
+    does one that somebody else manages; `outdated` tells which of those has to start its Pods again.
 
     Parameters
     ----------
@@ -300,6 +302,7 @@ def with_versions(
         Tells which run is not finished; None if there is none. Asked only where it matters.
     """
     there = {looking.name(item): _version(item) for item in living.workloads}
+    theirs = {looking.name(item) for item in living.workloads if manager(item)}
     spare = not all_have(versions, living) and goes_on() is not None
 
     def changed(item: Object) -> Object:
@@ -307,7 +310,8 @@ def with_versions(
         if role not in versions or "template" not in (item.get("spec") or {}):
             return item
         version = versions[Role(role)]
-        return _with_version(item, there.get(looking.name(item), version) if spare else version)
+        stays = spare or looking.name(item) in theirs
+        return _with_version(item, there.get(looking.name(item), version) if stays else version)
 
     return list(map(changed, wanted))
 
@@ -315,6 +319,16 @@ def with_versions(
 def all_have(versions: Mapping[Role, str], living: Living) -> bool:
     """Tell whether the Pods of all workloads were started with what is there now, or are about to be."""
     return all(_version(item) == versions[role] for role in versions for item in living.of(role))
+
+
+def outdated(versions: Mapping[Role, str], living: Living) -> list[tuple[Mapping[str, Any], str]]:
+    """Return the workloads that somebody else manages and whose Pods were started with something else, and the text."""
+    return [
+        (item, versions[role])
+        for role in versions
+        for item in living.of(role)
+        if manager(item) and _version(item) != versions[role]
+    ]
 
 
 def _version(workload: Mapping[str, Any]) -> str | None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from flowerbed.counting import counted
 from flowerbed.errors import ClusterRefused, FederationFailed
+from flowerbed.kubernetes.belonging import Belongings, selector
 from flowerbed.kubernetes.explain import pods
 from flowerbed.kubernetes.explain.model import Reason, Seen
-from flowerbed.kubernetes.living import Living, container_statuses, is_made, metadata, name, selector
+from flowerbed.kubernetes.explain.reading import controller, number, text
+from flowerbed.kubernetes.living import Living, container_statuses, is_made, metadata, name
 from flowerbed.kubernetes.observing import Observer
 from flowerbed.runs.runtime import Event
 from flowerbed.topology.model import Role
@@ -26,6 +29,9 @@ STALLED_SECONDS = 300.0
 """Nothing has changed for so long: it will not get ready."""
 STALE_SECONDS = 120.0
 """How long SuperNodes that only count as online keep a run waiting; two heartbeats at most are overdue by then."""
+GONE_SECONDS = 120.0
+"""How long Pods may take beyond the time that they are given to end: their node may be slow, or not answer."""
+_MOST = 5
 LOG_LINES = 15
 """How many last lines of a crash loop's log are shown."""
 
@@ -69,22 +75,41 @@ def wait_for_stale(observer: Observer, watch: Watch, interrupted: Callable[[], i
         time.sleep(POLL_SECONDS)
 
 
-def wait_until_gone(observer: Observer, watch: Watch) -> None:
+def wait_until_gone(observer: Observer, removed: Belongings, watch: Watch) -> None:
     """Return once the Pods of a federation that was removed are gone, and say what keeps one that stays.
 
-    A Pod that no workload made is left alone, whatever its labels say.
+    A Pod that no workload made is left alone, whatever its labels say. So is one that somebody else's workload makes in
+    the meantime: who applied the federation may apply it again.
+
+    Parameters
+    ----------
+    observer : Observer
+        Looks at the federation.
+    removed : Belongings
+        What there was of it.
+    watch : callable
+        Is told what happens.
+
+    Raises
+    ------
+    FederationFailed
+        If Pods have not ended a good while after their time.
     """
     told: set[tuple[str, str]] = set()
+    makers = {text(item, "metadata", "uid") for item in (*removed.statefulsets, *removed.replicasets)}
+    until: float | None = None
 
     def say(subject: str, message: str) -> None:
         if (subject, message) not in told:
             told.add((subject, message))
             watch(Event(time.time(), "unit", subject, message))
 
+    labelled = observer.cluster.listing("Pod", observer.namespace, labels=selector(observer.federation))
+    makers |= {text(controller(pod), "uid") for pod in labelled} - {""}  # also where `down` was broken off before
     while True:
-        found = observer.cluster.listing("Pod", observer.namespace, labels=selector(observer.federation))
-        ending = [pod for pod in found if is_made(pod)]
-        for other in (name(pod) for pod in found if not is_made(pod)):
+        found = observer.cluster.listing("Pod", observer.namespace)
+        ending = [pod for pod in found if text(controller(pod), "uid") in makers]
+        for other in (name(pod) for pod in labelled if not is_made(pod)):
             way = f"kubectl delete pod -n {observer.namespace} {other}"
             say(other, f"it has this federation's labels, but no workload made it, so it stays; `{way}` ends it")
         if not ending:
@@ -94,7 +119,21 @@ def wait_until_gone(observer: Observer, watch: Watch) -> None:
         for pod in (one for one in ending if metadata(one).get("deletionTimestamp")):
             if reason := pods.explain(pod, now):
                 say(reason.subject, " ".join(filter(None, [f"{reason.message}.", reason.hint])))
+        until = until or time.monotonic() + max(map(_grace, ending)) + GONE_SECONDS
+        if time.monotonic() > until:
+            stay = ", ".join(map(name, ending[:_MOST])) + (f" and {len(ending) - _MOST} more" if ending[_MOST:] else "")
+            raise FederationFailed(
+                f"{stay}: not ended {GONE_SECONDS:g} s after the time that Pods are given to end",
+                where=observer.where,
+                hint="They are deleted, and end once nothing keeps them; `kubectl describe pod` says what does."
+                " `flowerbed down --on kubernetes` waits for them again.",
+            )
         time.sleep(POLL_SECONDS)
+
+
+def _grace(pod: Mapping[str, Any]) -> int:
+    """Return how many seconds a Pod may take to end; it was asked a moment ago."""
+    return number(pod, "spec", "terminationGracePeriodSeconds") or 0
 
 
 class _Waiting:

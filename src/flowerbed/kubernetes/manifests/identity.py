@@ -42,7 +42,7 @@ class Identity:
         return cls(meta.name, namespace or meta.namespace, str(row.release), dict(meta.labels))
 
     def labels(self, role: Role | None = None, pool: str | None = None) -> dict[str, str]:
-        """Return all labels of an object of a role, or of one that belongs to none."""
+        """Return the labels of the Pods of a role, or of what belongs to none."""
         return {
             **self.more,
             labels.NAME: "flower",
@@ -76,5 +76,5 @@ class Identity:
         return {
             "name": name,
             **({"namespace": self.namespace} if self.namespace else {}),
-            "labels": self.labels(role, pool),
+            "labels": {**self.labels(role, pool), labels.FEDERATION: self.federation},
         }

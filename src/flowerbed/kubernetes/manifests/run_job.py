@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from flowerbed.flower.apis import Api
 from flowerbed.flower.releases import Row
-from flowerbed.kubernetes.labels import VERSION
+from flowerbed.kubernetes.labels import FEDERATION, VERSION
 from flowerbed.kubernetes.manifests import names, programs, trust
 from flowerbed.kubernetes.manifests.edges import door
 from flowerbed.kubernetes.manifests.expansion import literal
@@ -88,6 +88,7 @@ def run_job(
     if spec.tls_mode is not TlsMode.DISABLED:
         kept = trust.of_run(trust_sources(federation, spec), client=spec.control_closed)
     labels = {**run_labels(federation, number), VERSION: str(row.release)}
+    meta = {"name": object_name(federation, number), "namespace": namespace}
     secrets = [{"name": secret.name} for secret in app.image_pull_secrets]
     pod = {
         **({"imagePullSecrets": secrets} if secrets else {}),
@@ -112,7 +113,7 @@ def run_job(
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": object_name(federation, number), "namespace": namespace, "labels": labels},
+        "metadata": {**meta, "labels": {**labels, FEDERATION: federation}},
         "spec": {
             "backoffLimit": 0,  # a second start would be a second run
             "activeDeadlineSeconds": DEADLINE_SECONDS,
