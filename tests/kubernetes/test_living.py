@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from flowerbed.kubernetes import living
 from flowerbed.kubernetes.labels import COMPONENT, INSTANCE, VERSION
 from flowerbed.topology.model import Role
@@ -114,3 +116,18 @@ def test_a_container_that_our_own_program_ended_is_told_to_runs_that_went_on() -
     )
     since = datetime(2030, 1, 1, tzinfo=UTC).timestamp()
     assert found.restarted_by_us(since) == ["restarted site-0 (a run waited for it in vain)"]
+
+
+@pytest.mark.parametrize(
+    ("status", "node", "told"),
+    [
+        ({"state": {"waiting": {"reason": "ContainerCreating"}}}, "node-0", True),
+        ({"state": {"waiting": {"reason": "ContainerCreating"}}}, None, False),
+        ({"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "restartCount": 1}, "node-0", False),
+        ({"state": {"running": {}}}, "node-0", False),
+    ],
+)
+def test_a_pod_that_never_started_waits_for_what_it_mounts(status: Any, node: str | None, told: bool) -> None:
+    waiting = pod("site-0", "supernode", containerStatuses=[status])
+    waiting["spec"]["nodeName"] = node
+    assert living.never_started(waiting) is told

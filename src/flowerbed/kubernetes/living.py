@@ -209,6 +209,13 @@ def is_running(pod: Object) -> bool:
     return bool(statuses) and all("running" in (status.get("state") or {}) for status in statuses)
 
 
+def never_started(pod: Object) -> bool:
+    """Tell whether a Pod has a node, and no container of it ever ran: it waits for an image, or for what it mounts."""
+    statuses = container_statuses(pod)
+    waits = ("waiting" in (one.get("state") or {}) and not one.get("restartCount") for one in statuses)
+    return bool(statuses) and all(waits) and bool((pod.get("spec") or {}).get("nodeName"))
+
+
 def is_ready(pod: Object) -> bool:
     """Tell whether a Pod is ready by its own probes."""
     conditions = (pod.get("status") or {}).get("conditions") or []

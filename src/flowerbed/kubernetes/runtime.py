@@ -18,7 +18,7 @@ from flowerbed.flower.releases import Row
 from flowerbed.kubernetes import belonging, labels, replacing
 from flowerbed.kubernetes.applying import Agreed, Applier
 from flowerbed.kubernetes.cluster import Cluster
-from flowerbed.kubernetes.living import Living, name
+from flowerbed.kubernetes.living import Living, name, never_started
 from flowerbed.kubernetes.manifests import names
 from flowerbed.kubernetes.observing import Observer
 from flowerbed.kubernetes.running import Runs, stopped
@@ -171,6 +171,8 @@ class KubernetesRuntime:
             keeper.tell(before, news)
             if f"Secret {names.superlink_tls(self.federation)}" in touched:
                 keeper.start_superlink_again(lambda subject, message: watch(_event(subject, message)), interrupted)
+        if any(kind in ("Secret", "ConfigMap") for kind, _ in applier.created):
+            self._start_waiting(before, watch)
         if keeper is not None and before.exists and _trust_changed(self.federation, touched, applier.created):
             keeper.start_theirs_again(lambda subject, message: watch(_event(subject, message)))
         changing = keeper is not None and keeper.is_changing()
@@ -227,6 +229,12 @@ class KubernetesRuntime:
             say(_event(self.federation, f"{who.said} had applied it: {who.after}"))
         wait_until_gone(self.observer, found, say)
         return bool(removed)
+
+    def _start_waiting(self, before: Living, watch: Watch) -> None:
+        """Have Pods made again that waited for what is there now: a kubelet looks for it again after minutes only."""
+        for pod in filter(never_started, before.pods):
+            watch(_event(before.short(pod), "waited for what is there now, and is made again"))
+            self.cluster.delete("Pod", name(pod), self.namespace)
 
     def _applier(self, watch: Watch) -> Applier:
         def say(subject: str, message: str) -> None:
