@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
+import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +21,21 @@ DIGITS = "registry.example/digits"
 
 SITES = ("test-site-0", "test-site-1")
 """The Pods of the SuperNodes."""
+
+_FLWR_RUN = """
+import base64, io, os, subprocess, sys, tarfile
+home = "/tmp/stock"
+tarfile.open(fileobj=io.BytesIO(base64.b64decode(sys.stdin.read()))).extractall(home + "/app")
+words = open("/proc/1/cmdline").read().split("\\0")
+authority = words[words.index("--root-certificates") + 1]
+port = words[words.index("--ready-request") + 1].rpartition(":")[2]
+with open(home + "/config.toml", "w") as file:
+    file.write(f'[superlink]\\ndefault = "ours"\\n[superlink.ours]\\naddress = "127.0.0.1:{port}"\\n')
+    file.write(f'root-certificates = "{authority}"\\n')
+command = ["flwr", "run", home + "/app", "ours", "--run-config", sys.argv[1], "--format", "json"]
+sys.exit(subprocess.run(command, env={**os.environ, "FLWR_HOME": home, "HOME": home}).returncode)
+"""
+"""What a user of Flower 1.42 does who may exec into the SuperLink's container."""
 
 _TRAINED = "/tmp/trained"
 LONG_ROUND_2 = ("--run-config", f'seconds=0.0 until="{_TRAINED}" only-round=2 num-server-rounds=3')
@@ -56,6 +75,21 @@ class ClusterBed(Bed):
             return {**said.last("run"), "status": said.status}
 
         return end
+
+    def flwr_run(self, config: str) -> str:
+        """Submit the app with Flower's own `flwr run`, in the SuperLink's container; return Flower's id of the run."""
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+            for part in ("pyproject.toml", "slow_app"):
+                archive.add(self.folder / part, arcname=part)
+        [pod] = [name for name in self.pods() if name.startswith("test-superlink-")]
+        said = self.cluster.kubectl(
+            *("--namespace", self.namespace, "exec", "--stdin", pod, "--", "python", "-c", _FLWR_RUN, config),
+            input=base64.b64encode(packed.getvalue()).decode(),
+        )
+        answer = json.loads(said[said.index("{") :])
+        assert answer["success"], said
+        return str(answer["run-id"])
 
     def wait_until_both_train(self) -> None:
         """Wait until both SuperNodes train in a run's second round."""

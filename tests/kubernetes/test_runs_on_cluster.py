@@ -9,6 +9,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -126,6 +127,35 @@ def test_a_run_is_stopped_by_another_command(bed: ClusterBed) -> None:
     assert bed("stop", number).last("run")["verdict"] == "stopped"
     run = bed.finish(running).last("run")
     assert (run["outcome"], run["reason"][:30]) == ("stopped", "The run was stopped on request")
+
+
+def test_runs_of_flwr_run_are_followed_by_whoever_looks_and_say_what_they_wait_for(bed: ClusterBed) -> None:
+    number = bed.next_run()
+    short = bed.flwr_run("seconds=0.0 num-server-rounds=1")
+    long = bed.flwr_run("min-available-nodes=3")
+    runs: list[dict[str, Any]] = []
+
+    def waits() -> bool:
+        runs[:] = [run for run in bed("status").last("status")["runs"] if run["waits_for"]]
+        return bool(runs)
+
+    bed.wait(waits, "the waiting")
+    [waiting] = runs
+    assert (waiting["flower_id"], waiting["phase"], waiting["foreign"]) == (long, "running", True)
+    assert waiting["waits_for"].startswith("SuperNodes: 2 connected, 3 required; the federation has only 2: lower")
+
+    bed.wait(lambda: bed.run(number).get("verdict"), "its verdict")
+    run = bed.run(number)
+    assert (run["flower_id"], run["verdict"], run["foreign"]) == (short, "succeeded", True), run
+    assert (run["app"], run["config"]) == ("tests/slow==1.0.0", {"seconds": 0.0, "num-server-rounds": 1})
+    [saved] = [file for file in bed("results", str(number)).last("results")["files"] if "counted" in file["path"]]
+    assert json.loads(Path(saved["path"]).read_text()) == [1.0]
+
+    stopped = bed("stop", long).last("run")
+    assert (stopped["number"], stopped["verdict"]) == (number + 1, "stopped")
+    assert "while it waited for SuperNodes: 2 connected, 3 required" in stopped["reason"]
+    ids = [line["flower_id"] for line in bed("runs").lines]
+    assert len(set(ids)) == len(ids)
 
 
 def test_another_field_managers_fields_are_not_overwritten_silently(bed: ClusterBed) -> None:

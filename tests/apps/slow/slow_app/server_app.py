@@ -16,7 +16,7 @@ app = ServerApp()
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    result = FedAvg().start(
+    result = FedAvg(min_available_nodes=int(context.run_config["min-available-nodes"])).start(
         grid=grid,
         initial_arrays=ArrayRecord([np.zeros(3)]),
         num_rounds=int(context.run_config["num-server-rounds"]),
