@@ -149,7 +149,7 @@ def test_runs_of_flwr_run_are_followed_by_whoever_looks_and_say_what_they_wait_f
     assert (run["flower_id"], run["verdict"], run["foreign"]) == (short, "succeeded", True), run
     assert (run["app"], run["config"]) == ("tests/slow==1.0.0", {"seconds": 0.0, "num-server-rounds": 1})
     [saved] = [file for file in bed("results", str(number)).last("results")["files"] if "counted" in file["path"]]
-    assert json.loads(Path(saved["path"]).read_text()) == [1.0]
+    assert json.loads((bed.folder / saved["path"]).read_text()) == [1.0]
 
     stopped = bed("stop", long).last("run")
     assert (stopped["number"], stopped["verdict"]) == (number + 1, "stopped")
