@@ -125,6 +125,8 @@ def test_a_supernode_elsewhere_trains_comes_back_when_it_was_killed_and_is_out_w
         run["reason"],
         run["rounds"],
     )
+    (mine,) = [one for one in run["replies"] if (one["name"], one["kind"]) == ("hospital-0", "train")]
+    assert (mine["asked"], mine["results"]) == (1, 1)
     told = {item["name"]: item["state"] for item in app.status()["components"]}
     assert told["hospital-0"] == "online"
     worked = hospital.folder / "work" / "clientapps"

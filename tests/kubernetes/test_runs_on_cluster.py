@@ -112,6 +112,9 @@ def test_a_run_goes_on_without_its_command_and_is_judged_by_the_next(bed: Cluste
     bed.wait(lambda: bed.run(number).get("phase") == "finished", "the end of the run")
     run = bed.run(number)
     assert (run["verdict"], len(run["rounds"])) == ("succeeded", 3)
+    replies = run["replies"]
+    assert {(one["name"], one["asked"], one["results"]) for one in replies} == {("site-0", 3, 3), ("site-1", 3, 3)}
+    assert run["nodes"] == {one["node"]: one["name"] for one in replies}
 
 
 def test_a_run_is_stopped_by_another_command(bed: ClusterBed) -> None:
