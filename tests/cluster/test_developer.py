@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from cluster import Cluster
@@ -36,7 +37,8 @@ def test_up_and_down_twice(cluster: Cluster, tmp_path: Path) -> None:
         nodes = subprocess.run(["sh", "-c", ask], env=environment, capture_output=True, text=True, check=True).stdout
         assert nodes == "node/node-0\n"
         (door,) = re.findall(r"^its registry, .*: (127\.0\.0\.1:\d+)$", said, re.MULTILINE)
-        assert Registries().digest(f"{door}/flwr/superexec:1.42.0").startswith("sha256:")
+        with closing(Registries()) as registries:
+            assert registries.digest(f"{door}/flwr/superexec:1.42.0").startswith("sha256:")
         assert exports[0] in say("up")  # still the same one
     finally:
         say("down")
