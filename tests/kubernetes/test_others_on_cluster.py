@@ -228,7 +228,8 @@ def test_kustomize_brings_it_elsewhere_and_it_is_found_there(
     bed.write("1.42.0")
     assert bed("status").last("status")["components"]
     refused = bed("up")  # the overlay asks for less than the file
-    assert "kubectl manages StatefulSet test-site" in refused.error
+    assert "kubectl manages StatefulSet" in refused.error
+    assert "StatefulSet test-site (" in refused.error
     assert bed("down", "--volumes").last("down")["was_up"] is True
 
 
