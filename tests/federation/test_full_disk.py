@@ -68,7 +68,8 @@ def test_limits_hold_and_programs_are_restarted_on_a_full_disk(
     app, disk = small
     federation_file(app)
     assert app("up", "--detach").last("status")["state"] == "ready"
-    running = app.start("run", "--timeout", "30s", "--run-config", "seconds=300.0")
+    done = app.folder / "done"
+    running = app.start("run", "--timeout", "30s", "--run-config", f'seconds=0.0 until="{done}"')
     app.wait(lambda: app.run(1).get("phase") == "running", "the run's begin")
     fill(disk)
     victim = app.pid("site-0")
@@ -82,5 +83,12 @@ def test_limits_hold_and_programs_are_restarted_on_a_full_disk(
     assert "full" in told["message"]
     assert told["at"] < run["finished_at"]
     app.wait(lambda: pid_of(app, "site-0") not in (None, victim), "the SuperNode's restart")
-    status = app.status()
-    assert "full" in status["trouble"]
+    assert "full" in app.status()["trouble"]
+    assert app.run(1)["verdict"] == "timed out"
+
+    (disk / "full").unlink()
+    done.touch()  # a SuperNode works on what it took to the end, also after its run
+    app.wait(lambda: app.status()["state"] == "ready" and not app.status()["trouble"], "readiness with room")
+    assert app.run(1)["verdict"] == "timed out"  # written down by now
+    after = app("run", "--run-config", "seconds=0.0 num-server-rounds=1").last("run")
+    assert (after["number"], after["verdict"]) == (2, "succeeded")
