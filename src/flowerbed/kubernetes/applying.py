@@ -64,6 +64,8 @@ class Applier:
         self._managers: dict[str, Manager] = {}
         self.created: set[tuple[str, str]] = set()
         """Kinds and names of what was not there before."""
+        self.rewritten: set[str] = set()
+        """What was created, or changed in more than its labels and annotations: ``KIND NAME``."""
 
     def apply(self, wanted: list[Object], *, force: bool = False, agreed: Agreed = lambda _, __: None) -> list[str]:
         """Apply all objects and remove surplus ones; return what was created, changed or deleted.
@@ -127,6 +129,8 @@ class Applier:
             if changed(before.get(key), after):
                 self._say(name(item), f"{item['kind']} {'changed' if key in before else 'created'}")
                 touched.append(key)
+            if _content(before.get(key)) != _content(after):
+                self.rewritten.add(key)
         return touched
 
     def preview(self, wanted: list[Object], *, force: bool = False) -> str:
@@ -250,6 +254,11 @@ def owned(item: Object, federation: str, namespace: str, version: str) -> Object
         inner["labels"] = ours | (inner.get("labels") or {})
         changed_item["spec"] = {**item["spec"], "template": {**template, "metadata": inner}}
     return changed_item
+
+
+def _content(item: Object | None) -> Object:
+    """Return what an object is about: all but its metadata and status."""
+    return {key: value for key, value in (item or {}).items() if key not in ("metadata", "status")}
 
 
 def _key(item: Mapping[str, Any]) -> str:

@@ -169,11 +169,11 @@ class KubernetesRuntime:
             for node in news.dismissed:
                 watch(_event(node, "ran elsewhere, by an earlier file: its keys are taken back"))
             keeper.tell(before, news)
-            if f"Secret {names.superlink_tls(self.federation)}" in touched:
+            if f"Secret {names.superlink_tls(self.federation)}" in applier.rewritten:
                 keeper.start_superlink_again(lambda subject, message: watch(_event(subject, message)), interrupted)
         if any(kind in ("Secret", "ConfigMap") for kind, _ in applier.created):
             self._start_waiting(before, watch)
-        if keeper is not None and before.exists and _trust_changed(self.federation, touched, applier.created):
+        if keeper is not None and before.exists and _trust_changed(self.federation, applier.rewritten, applier.created):
             keeper.start_theirs_again(lambda subject, message: watch(_event(subject, message)))
         changing = keeper is not None and keeper.is_changing()
         if not touched and not changing and self.observer.readiness(before, patience=10.0)[0].ready:
@@ -340,11 +340,11 @@ class KubernetesRuntime:
         return self.book.wait_finished(number, timeout=timeout)
 
 
-def _trust_changed(federation: str, touched: list[str], created: Collection[tuple[str, str]]) -> bool:
+def _trust_changed(federation: str, rewritten: Collection[str], created: Collection[tuple[str, str]]) -> bool:
     """Tell whether an apply changed what Pods read once, at their start."""
     read = [("ConfigMap", names.authority(federation))]
     read += [("Secret", secret(federation)) for secret in (names.superexec, names.supernode_secret)]
-    return any(f"{kind} {called}" in touched for kind, called in read if (kind, called) not in created)
+    return any(f"{kind} {called}" in rewritten for kind, called in read if (kind, called) not in created)
 
 
 def _event(subject: str, message: str) -> Event:
