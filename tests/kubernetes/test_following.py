@@ -54,7 +54,7 @@ class _Around:
     def serverapp_incarnation(self) -> str:
         return self.incarnations.pop(0) if len(self.incarnations) > 1 else self.incarnations[0]
 
-    def clientapp_traceback(self, _: float) -> str:
+    def clientapp_traceback(self, _: float, __: object) -> str:
         return "Traceback (most recent call last):\nValueError: no"
 
     def node_names(self) -> dict[str, str]:

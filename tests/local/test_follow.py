@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from flowerbed.local.notes import Notes
 from flowerbed.local.store import Store
 from flowerbed.runs.records import RunRecord, Verdict
 from flowerbed.runs.waiting import Seen
+from flowerbed.topology.model import Role
 
 GOOD = Path(__file__).parents[1] / "runs" / "samples" / "1.41.0-good.log"
 FAILS = "Traceback (most recent call last):\nValueError: wrong\n"
@@ -58,8 +60,13 @@ def silent() -> Any:
 
 
 class _Plan:
+    external: tuple[str, ...] = ()
+
+    def __init__(self, *components: SimpleNamespace) -> None:
+        self._components = components
+
     def components(self) -> list[Any]:
-        return []
+        return list(self._components)
 
     def count(self, *_: object) -> int:
         return 2
@@ -205,3 +212,27 @@ def test_a_run_is_judged_though_its_log_cannot_be_written(around: _Around) -> No
 
     run = asyncio.run(scenario())
     assert (run.verdict, "ValueError: wrong" in run.reason, len(run.rounds)) == (Verdict.FAILED, True, 2), run
+
+
+def test_the_traceback_shown_is_of_the_first_error_reply_and_not_of_what_followed_from_it(around: _Around) -> None:
+    around.plan = _Plan(*(SimpleNamespace(name=f"site-{n}", role=Role.CLIENTAPP_SUPEREXEC.value) for n in range(2)))
+    kinds = {"train": "RuntimeError: no data on this disk", "evaluate": "ZeroDivisionError: division by zero"}
+    printed = "".join(f"Traceback (most recent call last):\n{said}\n" for said in kinds.values())
+    rows = [
+        {"node": "5", "kind": kind, "asked": 1, "failures": 1, "error": "<class '{}'>:<'{}'>".format(*said.split(": "))}
+        for kind, said in kinds.items()
+    ]
+    around.client.answers["replies"] = lambda: {"counted": rows}
+
+    async def scenario() -> RunRecord:
+        log = around.folder.log("site-1")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        number = await around.submit()
+        log.write_text(printed)
+        around.client.finishes()
+        around.followers.on_event({"event": "log-end", "run": "17"})
+        return await around.verdict(number)
+
+    run = asyncio.run(scenario())
+    assert run.verdict is Verdict.FAILED, run.reason
+    assert run.detail.splitlines()[-1] == kinds["train"]

@@ -6,7 +6,7 @@ import pytest
 
 from flowerbed.runs import replied
 from flowerbed.runs.events import ReplyError
-from flowerbed.runs.records import Replies
+from flowerbed.runs.records import Phase, Replies, RunRecord
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,13 @@ def test_the_first_error_says_whose_it_is_and_many_names_are_few() -> None:
     assert replied.first_error(None, told, {"7": "lab"}) == "lab: OSError: no"
     assert replied.failing(rows) == "site-0, site-1, site-2, site-3, site-4 and 2 more"
     assert replied.first_error(None, (), {}) == replied.first_error((), (), {}) == replied.failing(None) == ""
+
+
+def test_what_error_replies_said_begins_with_the_first_that_was_counted() -> None:
+    rows = (Replies("1", "train", 1, 0, 1, "<class 'OSError'>:<'no'>"), Replies("2", "train", 1, 1))
+    record = RunRecord(1, "7", "an app", Phase.RUNNING, replies=rows, client_error="lab: ValueError: a: b")
+    assert replied.said_first(record) == ["ValueError: a: b", "OSError: no"]
+    assert replied.said_first(RunRecord(1, "7", "an app", Phase.RUNNING)) == [""]
 
 
 def test_a_table_has_a_row_for_each_supernode_and_kind_and_of_many_only_what_is_amiss() -> None:

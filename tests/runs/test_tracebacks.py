@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_samples import RELEASES, sample
 
-from flowerbed.runs.tracebacks import LIMIT, last_killed, last_lines, last_traceback, serverapp_ending, summary_of
+from flowerbed.runs.tracebacks import (
+    LIMIT,
+    cause,
+    last_killed,
+    last_lines,
+    last_traceback,
+    serverapp_ending,
+    summary_of,
+)
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -132,3 +140,36 @@ def test_how_a_serverapp_ended_is_read_from_its_unit_s_log() -> None:
     assert serverapp_ending("[flowerbed: the ServerApp ended with status 0]\na\n") == "its process ended with status 0"
     assert serverapp_ending("[flowerbed: the ServerApp was killed by SIGKILL]") == "its process was killed by SIGKILL"
     assert serverapp_ending("[flowerbed: the ServerApp ended with status 1]") == serverapp_ending("") == ""
+
+
+def _raised(summary: str) -> str:
+    return f'Traceback (most recent call last):\n  File "client_app.py"\n{summary}\n'
+
+
+TRAIN, EVALUATE = "RuntimeError: no data on this disk", "ZeroDivisionError: division by zero"
+
+
+@pytest.mark.parametrize(
+    ("errors", "shown"),
+    [
+        ([TRAIN, EVALUATE], TRAIN),
+        ([EVALUATE, TRAIN], EVALUATE),
+        (["SuperNodeUnavailable: gone", EVALUATE], EVALUATE),
+        (["of another log"], TRAIN),
+        ([""], TRAIN),
+        ([], TRAIN),
+    ],
+)
+def test_the_traceback_of_the_first_error_reply_explains_the_others(errors: list[str], shown: str) -> None:
+    logs = [("a", "INFO :      hello\n"), ("b", _raised(TRAIN) + _raised(EVALUATE)), ("c", _raised(EVALUATE))]
+    assert cause(logs, errors) == _raised(shown).rstrip()
+    assert cause(logs[:1], errors) == ""
+
+
+def test_a_clientapp_that_was_killed_is_named_unless_an_error_reply_has_its_traceback() -> None:
+    killed = "[flowerbed: the ClientApp was killed by SIGKILL]\n"
+    logs = [("client-0", _raised(TRAIN) + killed), ("client-1", _raised(EVALUATE))]
+    assert cause(logs, ["another"]) == "client-0: the ClientApp was killed by SIGKILL"
+    assert cause(logs, [EVALUATE]) == _raised(EVALUATE).rstrip()
+    # A SuperNode's own errors are no exception of a ClientApp.
+    assert cause([("client-0", "")], [TRAIN]) == ""

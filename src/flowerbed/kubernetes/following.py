@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
@@ -60,8 +60,8 @@ class Surroundings(Protocol):
     def serverapp_incarnation(self) -> str:
         """Return which incarnation of the ServerApp's SuperExec is there; empty if none is."""
 
-    def clientapp_traceback(self, since: float) -> str:
-        """Return the last traceback in a ClientApp's log since a time."""
+    def clientapp_traceback(self, since: float, errors: Sequence[str]) -> str:
+        """Return what ClientApps' logs since a time say of the first of some error replies."""
 
     def node_names(self) -> dict[str, str]:
         """Return the SuperNodes' names by Flower's ids of them, as far as they are known."""
@@ -406,7 +406,7 @@ class Follower:
         if judgement.verdict is Verdict.SUCCEEDED or stopped:
             return judgement
         try:
-            said = self._around.clientapp_traceback(self.record.submitted_at or 0.0)
+            said = self._around.clientapp_traceback(self.record.submitted_at or 0.0, replied.said_first(self.record))
         except FlowerbedError:
             return judgement
         return judge(replace(seen, clientapp_traceback=said)) if said else judgement

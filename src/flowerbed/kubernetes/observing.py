@@ -28,7 +28,7 @@ from flowerbed.kubernetes.manifests import names
 from flowerbed.kubernetes.manifests.places import RESULTS
 from flowerbed.kubernetes.manifests.trust import admitted_nodes, dismissed_nodes, external_nodes
 from flowerbed.runs.readiness import Readiness
-from flowerbed.runs.tracebacks import last_killed, last_traceback, serverapp_ending
+from flowerbed.runs.tracebacks import cause, serverapp_ending
 from flowerbed.runs.waiting import Seen
 from flowerbed.topology.model import Role
 
@@ -253,18 +253,16 @@ class Observer:
         """Return how many SuperNodes there shall be."""
         return self.look().wanted(Role.SUPERNODE)
 
-    def clientapp_traceback(self, since: float) -> str:
-        """Return the last traceback in a ClientApp's log since a Unix time."""
+    def clientapp_traceback(self, since: float, errors: Sequence[str]) -> str:
+        """Return what ClientApps' logs since a Unix time say of the first of some error replies; see `cause`."""
         found = self.look()
         role = Role.SUPERNODE if found.colocated else Role.CLIENTAPP_SUPEREXEC
         seconds = max(1, int(time.time() - since) + 1)
+        told = []
         for pod in found.pods_of(role)[:TRACEBACK_PODS]:
             lines = self.cluster.logs(name(pod), self.namespace, container=container(pod), since_seconds=seconds)
-            text = "\n".join(line.removeprefix("superexec | ") for line in lines)
-            killed = last_killed(text)
-            if said := f"{found.short(pod)}: {killed}" if killed else last_traceback(text):
-                return said
-        return ""
+            told.append((found.short(pod), "\n".join(line.removeprefix("superexec | ") for line in lines)))
+        return cause(told, errors)
 
     def serverapp_ending(self, since: float) -> str:
         """Return how the last ServerApp's process ended since a Unix time, as a clause; empty if nothing says it."""

@@ -10,7 +10,7 @@ import asyncio
 import math
 import time
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
@@ -28,7 +28,7 @@ from flowerbed.runs import replied
 from flowerbed.runs.absence import Absence
 from flowerbed.runs.records import LOST_WITH_SUPERVISOR, Phase, RunRecord, Verdict
 from flowerbed.runs.run_log import RunLog
-from flowerbed.runs.tracebacks import last_killed, last_traceback
+from flowerbed.runs.tracebacks import cause, last_traceback
 from flowerbed.runs.verdict import Observation, judge
 from flowerbed.runs.waiting import Seen, waits_for
 from flowerbed.topology.model import Role
@@ -304,7 +304,7 @@ class Follower:
         """End the following with a verdict that is not Flower's to know."""
         if self._task is not None:
             self._task.cancel()
-        said = self._traceback_of(Role.CLIENTAPP_SUPEREXEC) or replied.errors(self.record.replies)
+        said = self._clientapp_traceback() or replied.errors(self.record.replies)
         self._close(verdict, reason, said if self.record.client_error else "")
 
     def _judge(self, state: dict[str, Any], waited_for: str) -> None:
@@ -323,8 +323,8 @@ class Follower:
                 done_meanwhile=tuple(self._done_meanwhile),
                 superlink_away=self._absence.longest,
                 expected_nodes=self._around.plan.count(Role.SUPERNODE),
-                serverapp_traceback=last_traceback(serverapp_log) or self._traceback_of(Role.SERVERAPP_SUPEREXEC) or "",
-                clientapp_traceback=self._traceback_of(Role.CLIENTAPP_SUPEREXEC),
+                serverapp_traceback=last_traceback(serverapp_log) or self._serverapp_traceback(),
+                clientapp_traceback=self._clientapp_traceback(),
                 replies=self.record.replies,
                 nodes=self.record.nodes,
             )
@@ -334,17 +334,18 @@ class Follower:
             self._ended_at = state.get("finished_at")
         self._close(judgement.verdict, judgement.reason, judgement.detail)
 
-    def _traceback_of(self, role: Role) -> str:
-        folder = self._around.folder
+    def _serverapp_traceback(self) -> str:
+        return next(filter(None, (last_traceback(text) for _, text in self._said(Role.SERVERAPP_SUPEREXEC))), "")
+
+    def _clientapp_traceback(self) -> str:
+        return cause(self._said(Role.CLIENTAPP_SUPEREXEC), replied.said_first(self.record))
+
+    def _said(self, role: Role) -> Iterator[tuple[str, str]]:
+        """Yield the components of a role, and what they printed since the run was submitted."""
         for component in self._around.plan.components():
             if component.role == role.value:
-                text = logs.read_from(folder.log(component.name), self._marks.get(component.name, 0))
-                found = last_traceback(text) or ""
-                if role is Role.CLIENTAPP_SUPEREXEC and (killed := last_killed(text)):
-                    found = f"{component.name}: {killed}"
-                if found:
-                    return found
-        return ""
+                log = self._around.folder.log(component.name)
+                yield component.name, logs.read_from(log, self._marks.get(component.name, 0))
 
     def _close(self, verdict: Verdict, reason: str, detail: str) -> None:
         results = self._around.folder.results / str(self.record.flower_id)

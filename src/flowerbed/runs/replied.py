@@ -76,6 +76,12 @@ def first_error(replies: Sequence[Replies] | None, told: Sequence[ReplyError], n
     return next(iter(lines), "")
 
 
+def said_first(record: RunRecord) -> list[str]:
+    """Return what error replies said, without the SuperNodes' names, the first one first."""
+    first = record.client_error.partition(": ")[2]
+    return list(dict.fromkeys([first, *(plain(one.error) for one in record.replies or () if one.failures)]))
+
+
 def errors(replies: Sequence[Replies] | None) -> str:
     """Return what each SuperNode's first error said, a line for each."""
     return "\n".join(dict.fromkeys(f"{_who(one)}: {plain(one.error)}" for one in replies or () if one.failures))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from flowerbed.flower.inside.inside_text import plain
 from flowerbed.runs.text import last_lines, split_level
 
-__all__ = ["LIMIT", "last_killed", "last_lines", "last_traceback", "serverapp_ending", "summary_of"]
+__all__ = ["LIMIT", "cause", "last_killed", "last_lines", "last_traceback", "serverapp_ending", "summary_of"]
 
 LIMIT = 12_000
 """Characters kept of a traceback: a recursion error prints a thousand frames."""
@@ -41,6 +42,47 @@ def last_traceback(text: str, *, limit: int = LIMIT) -> str | None:
         None where the text has no traceback. One of a program that was told to end (``KeyboardInterrupt``) is
         returned only if there is no other.
     """
+    found = _tracebacks(text)
+    return _cap(found[-1], limit) if found else None
+
+
+def cause(logs: Iterable[tuple[str, str]], errors: Iterable[str], *, limit: int = LIMIT) -> str:
+    """Return what explains that ClientApps replied with errors; empty if no log explains it.
+
+    What fails first often makes other things fail: an app without data raises in train, and then divides by zero in
+    evaluate. So the traceback of the earliest error is shown, wherever it stands.
+
+    Parameters
+    ----------
+    logs : iterable of (str, str)
+        The names of ClientApps, and what they printed since the run began.
+    errors : iterable of str
+        What error replies said, each in one line as Python prints an exception; the first reply first.
+    limit : int
+        Characters of a traceback to keep.
+
+    Returns
+    -------
+    str
+        The traceback that ends with the first of these errors that any log has; else what the first log tells that
+        tells anything: that the ClientApp was killed, or its first traceback.
+    """
+    told = [(name, text, _tracebacks(text)) for name, text in logs]
+    for error in errors:
+        for _, _, tracebacks in told:
+            for one in tracebacks:
+                if error and summary_of(one).strip() == error:
+                    return _cap(one, limit)
+    for name, text, tracebacks in told:
+        if killed := last_killed(text):
+            return f"{name}: {killed}"
+        if tracebacks:
+            return _cap(tracebacks[0], limit)
+    return ""
+
+
+def _tracebacks(text: str) -> list[str]:
+    """Return a log's tracebacks; those of a program that was told to end only if there are no others."""
     # Lines are parted as a terminal would, not as str.splitlines does: a message may hold a form feed.
     lines = plain(text).split("\n")
     found: list[str] = []
@@ -53,10 +95,7 @@ def last_traceback(text: str, *, limit: int = LIMIT) -> str | None:
             at = end
         else:
             at += 1
-    if not found:
-        return None
-    telling = [one for one in found if not summary_of(one).startswith(_ENDINGS)]
-    return _cap((telling or found)[-1], limit)
+    return [one for one in found if not summary_of(one).startswith(_ENDINGS)] or found
 
 
 def last_killed(text: str) -> str:
