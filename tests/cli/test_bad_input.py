@@ -214,6 +214,44 @@ def test_a_python_that_the_release_does_not_run_on_is_told_at_its_place(folder: 
     assert "federation.yaml:6:11: spec.python: Flower 1.42.0 does not run on Python 3.9; it runs on 3.11, " in said
 
 
+@pytest.mark.parametrize("flower", ["", '  flower: "1.42"\n'])
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("[project]", '[project]\nrequires-python = ">=3.30"', "the app needs Python >=3.30, and Flower 1."),
+        ("[project]", '[project]\nrequires-python = "<3.9"', "runs on 3."),
+        ('"flwr>=1.22.0"', '"flwr==1.20.0"', "flwr==1.20.0"),
+        ('"flwr>=1.22.0"', '"flwr==0.1"', "0.1"),
+    ],
+)
+def test_a_mistake_in_pyproject_is_told_at_its_line(
+    folder: Path, say: Say, flower: str, old: str, new: str, words: str
+) -> None:
+    pyproject = folder / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace(old, new))
+    if flower:
+        write(folder, f"{flower}  supernodes: [{{name: a}}]\n")
+    status, said = say("up", "--json")
+    error = json.loads(said)
+    [line] = [
+        number for number, text in enumerate(pyproject.read_text().splitlines(), 1) if new.split("\n")[-1] in text
+    ]
+    place = "federation.yaml:5" if flower and "flwr" in new else f"pyproject.toml:{line}"
+    assert (status, words in error["message"]) == (2, True)
+    assert place in (error["where"] or error["message"])
+
+
+def test_a_python_that_the_app_does_not_allow_is_told_at_its_place(folder: Path, say: Say) -> None:
+    pyproject = folder / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace("[project]", '[project]\nrequires-python = ">=3.12"'))
+    write(folder, '  flower: "1.42"\n  python: "3.11"\n  supernodes: [{name: a}]\n')
+    status, said = say("up")
+    assert (status, "federation.yaml:6:11: spec.python: the app needs Python >=3.12, and this is 3.11" in said) == (
+        2,
+        True,
+    )
+
+
 def test_errors_are_json_too(folder: Path, say: Say) -> None:
     write(folder, "  supernodes: [{nam: a}]\n")
     status, said = say("up", "--json")

@@ -11,7 +11,7 @@ from flowerbed.environments import python, uv
 from flowerbed.environments.asking import request
 from flowerbed.environments.cache import cache_root
 from flowerbed.environments.requirements import Wanted, is_dynamic, local_path, uv_settings, wanted
-from flowerbed.environments.solving import write_project
+from flowerbed.environments.solving import unsolved, write_project
 from flowerbed.environments.uv_errors import explain
 from flowerbed.errors import AppError, EnvironmentFailed, ReleaseError, UsageError
 
@@ -247,9 +247,9 @@ def test_our_own_python_is_preferred_where_the_release_is_proven_on_it() -> None
     assert python.describe(Path(sys.executable)) == ours
 
 
-def test_a_python_that_is_not_offered_or_not_there_is_refused_with_what_there_is() -> None:
-    with pytest.raises(EnvironmentFailed, match=r"not offered on Python 3\.99; it is on 3\.9, 3\.11"):
-        python.choose_python(["3.11", "3.9"], wanted="3.99")
+def test_a_python_that_is_not_there_is_refused_with_what_there_is() -> None:
+    with pytest.raises(EnvironmentFailed, match=r"no Python 3\.98 was found"):
+        python.choose_python(["3.98", "3.99"])
     with pytest.raises(EnvironmentFailed, match=r"no Python 3\.99 was found .*found: .*3\.\d+\.\d+"):
         python.find_python("3.99")
 
@@ -332,6 +332,30 @@ def test_what_uv_says_is_said_in_plain_words_with_its_reason(said: str, meaning:
     assert said.splitlines()[-1].strip() in error.message
     assert "warning" not in error.message
     assert error.hint
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("there is no version of numpy==99.0 and the-app depends on numpy==99.0, we can conclude that", 7),
+        ("flwr>=1.42.0 depends on protobuf>=5 and the-app depends on protobuf<3, we", 8),
+        ("the-app depends on numpy>=1.24 and numpy<1, we can conclude that", 7),
+        ("only scikit-learn[x]<=1.9.1 is available and the-app depends on Scikit_learn[x]>=99, we", 5),
+        ("a-package depends on another and the-app depends on flwr==1.42.0, we can conclude that", None),
+        ("Because the-app depends on none-of-these, we can conclude that", None),
+    ],
+)
+def test_what_has_no_solution_is_told_at_the_line_of_the_requirement_that_uv_names(
+    app: Path, said: str, line: int | None
+) -> None:
+    file = app / "pyproject.toml"
+    lines = ["[project]", 'name = "numpy"', 'version = "1"', "# protobuf", "dependencies = ['scikit_learn[x]>=99',"]
+    lines += ['    "flwr>=1.22",', '    "numpy==99.0",', "    \"protobuf<3 ; python_version > '3.9'\",", "]"]
+    write(app, "\n".join([*lines, "[tool.other]", 'none = "none-of-these"']))
+    error = unsolved(["error: No solution found", f"  cause: Because {said}"], doing="x", where=str(file))
+    assert error.where == (f"{file}:{line}" if line else str(file))
+    assert "cannot be solved" in error.message
+    assert unsolved([f"  cause: Because {said}"], doing="x", where="nowhere/pyproject.toml").where
 
 
 def test_no_credentials_are_shown() -> None:

@@ -13,9 +13,9 @@ from flowerbed.environments.app_lock import THE_APP, AppLock, Asked, Package
 from flowerbed.environments.cache import Progress, cache_root, scratch, silent, writable
 from flowerbed.environments.python import allows
 from flowerbed.environments.requirements import Wanted
-from flowerbed.environments.solving import write_project
+from flowerbed.environments.solving import text_of, unsolved, write_project
 from flowerbed.environments.uv import uv
-from flowerbed.environments.uv_errors import PLACEHOLDER, explain
+from flowerbed.environments.uv_errors import PLACEHOLDER
 from flowerbed.errors import AppError
 
 _BY_COMMIT = re.compile(r"^(git|hg|svn|bzr)\+")
@@ -63,7 +63,7 @@ def lock(
             progress=progress,
         )
         if code != 0:
-            raise explain(lines, doing=doing, where=asked.where)
+            raise unsolved(lines, doing=doing, where=asked.where)
         text = (folder / _LOCK).read_text(encoding="utf-8")
     return AppLock(asked.release, oldest, asked.digest, tuple(_packages(text)))
 
@@ -75,7 +75,7 @@ def _oldest(asked: Asked, pythons: Collection[str]) -> str:
             return minor
     raise AppError(
         f"the app needs Python {asked.requires_python}, and Flower {asked.release} runs on {', '.join(offered)}",
-        where=asked.where,
+        where=reading.place_of("requires-python", text_of(asked.where), asked.where),
     )
 
 

@@ -8,7 +8,7 @@ import platform
 import re
 import sys
 import sysconfig
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,32 +122,21 @@ def installed() -> set[str]:
     return {str(entry["version"]) for entry in json.loads(output or "[]")}
 
 
-def choose_python(offered: Collection[str], *, wanted: str | None = None, requires: str = "") -> Interpreter:
-    """Choose the Python for an environment: the one that runs us if it will do, else one that is found.
+def choose_python(fitting: Sequence[str], *, requires: str = "") -> Interpreter:
+    """Choose the Python for an environment: the one that runs us if it will do, else the first that is found.
 
     Parameters
     ----------
-    offered : collection of str
-        The minor versions on which the Flower release is proven, such as ``{"3.11", "3.12"}``.
-    wanted : str or None
-        The minor version that the user asked for.
+    fitting : sequence of str
+        The minor versions that will do, such as ``["3.11", "3.12"]``; at least one.
     requires : str
         The app's ``requires-python``.
 
     Raises
     ------
     EnvironmentFailed
-        If none of them is allowed or found.
+        If none of them is found.
     """
-    fitting = [minor for minor in sorted(offered, key=_numbers) if allows(requires, minor)]
-    if wanted is not None:
-        fitting = [minor for minor in fitting if minor == wanted]
-    if not fitting:
-        asked = f"Python {wanted}" if wanted else f"a Python that the app allows ({requires})"
-        raise EnvironmentFailed(
-            f"this Flower release is not offered on {asked}; it is on {', '.join(sorted(offered, key=_numbers))}",
-            hint="Choose another Python or another Flower release.",
-        )
     ours = current()
     if ours.minor in fitting and allows(requires, ours.version):
         return ours

@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import dropwhile, takewhile
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -97,6 +98,18 @@ def place_of(text: str, written: str, where: str) -> str:
     """Return a file's name with the line of a text in it, as it is written there; without one if it is not."""
     line = next((number for number, line in enumerate(written.splitlines(), 1) if text in line), None)
     return where if line is None else f"{where}:{line}"
+
+
+def place_of_requirement(names: Iterable[str], written: str, where: str) -> str:
+    """Return a pyproject.toml's name with the line of the first of some packages that its dependencies name."""
+    numbered = dropwhile(lambda one: not one[1].startswith("[project]"), enumerate(written.splitlines(), 1))
+    numbered = dropwhile(lambda one: not one[1].lstrip().startswith("dependencies"), numbered)
+    lines = list(takewhile(lambda one: not one[1].startswith("["), numbered))
+    for name in names:
+        for number, line in lines:
+            if any(name_of(text) == name for _, text in re.findall(r"([\"'])(.+?)\1", line)):
+                return f"{where}:{number}"
+    return where
 
 
 def is_dynamic(pyproject: Mapping[str, Any]) -> bool:

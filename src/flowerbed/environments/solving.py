@@ -17,8 +17,10 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from flowerbed.environments.cache import Progress, silent
+from flowerbed.environments.requirements import FLWR, name_of, place_of_requirement
 from flowerbed.environments.uv import uv
-from flowerbed.environments.uv_errors import PLACEHOLDER, explain
+from flowerbed.environments.uv_errors import PLACEHOLDER, blamed, explain
+from flowerbed.errors import EnvironmentFailed
 
 LOCK = "pylock.toml"
 
@@ -63,9 +65,23 @@ def solve(folder: Path, python: Path, *, doing: str, where: str | None, progress
     arguments = ("pip", "compile", "--quiet", "--preview-features", "pylock", "--python", str(python))
     code, _, lines = uv(*arguments, "pyproject.toml", "--output-file", LOCK, cwd=folder, progress=progress)
     if code != 0:
-        raise explain(lines, doing=doing, where=where)
+        raise unsolved(lines, doing=doing, where=where)
     lock = tomllib.loads((folder / LOCK).read_text(encoding="utf-8"))
     return {canonicalize_name(entry["name"]): str(entry.get("version", "")) for entry in lock.get("packages", [])}
+
+
+def unsolved(lines: list[str], *, doing: str, where: str | None) -> EnvironmentFailed:
+    """Return the error of a solve that failed, at the line of the app's requirement that uv names, where it does."""
+    names = [name for text in blamed(lines) if (name := name_of(text)) != FLWR]
+    return explain(lines, doing=doing, where=where and place_of_requirement(names, text_of(where), where))
+
+
+def text_of(file: str) -> str:
+    """Return a file's text, in which a mistake is looked up; nothing where it cannot be read."""
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def toml(value: object) -> str:

@@ -107,6 +107,18 @@ def yanked(lines: Iterable[str]) -> list[str]:
     return [f"{one['what']} ({one['why']})" if one["why"] else one["what"] for one in found]
 
 
+def blamed(lines: Iterable[str]) -> list[str]:
+    """Return the requirements of the app that uv names as the reason why there is no solution, as uv writes them.
+
+    Examples
+    --------
+    >>> blamed(["  cause: Because there is no version of numpy==99.0 and the-app depends on numpy==99.0, we can"])
+    ['numpy==99.0']
+    """
+    text = " ".join(line.strip() for line in lines)
+    return re.findall(rf"\b{PLACEHOLDER} depends on ([^\s]+?),?(?=\s|$)", text)
+
+
 def explain(lines: Iterable[str], *, doing: str, where: str | None = None) -> EnvironmentFailed:
     """Return the error that stands for a failed uv.
 

@@ -110,7 +110,7 @@ def find(text: str) -> Row:
     raise ReleaseError(f"Flower {wanted} is not proven here", hint=f"The nearest proven release is {_name(nearest)}.")
 
 
-def choose(requested: str | None, app_requirement: SpecifierSet | None) -> Row:
+def choose(requested: str | None, app_requirement: SpecifierSet | None, *, place: str | None = None) -> Row:
     """Return the release that a federation runs on.
 
     Parameters
@@ -119,6 +119,8 @@ def choose(requested: str | None, app_requirement: SpecifierSet | None) -> Row:
         What the federation file asks for; None for the newest proven release that the app allows.
     app_requirement : SpecifierSet or None
         What the app's own pyproject allows of ``flwr``; None where it says nothing.
+    place : str or None
+        Where it says so, as ``file:line``.
 
     Raises
     ------
@@ -131,6 +133,7 @@ def choose(requested: str | None, app_requirement: SpecifierSet | None) -> Row:
             return allowed[-1]
         raise ReleaseError(
             f"the app asks for flwr{app_requirement}, and no proven Flower release is that",
+            where=place,
             hint=f"Proven are {RELEASES[0].release} to {DEFAULT.release}; change the app's requirement to allow one.",
         )
     row = find(requested)
@@ -139,16 +142,19 @@ def choose(requested: str | None, app_requirement: SpecifierSet | None) -> Row:
     hint = f"Ask for {_name(allowed[-1])}, or change" if allowed else "Change"
     raise ReleaseError(
         f"the federation asks for Flower {requested} (that is {row.release}), and the app for flwr{app_requirement}",
+        where=place,
         hint=f"{hint} the app's requirement.",
     )
 
 
-def choose_locked(requested: str | None, locked: str | None, app_requirement: SpecifierSet | None) -> Row:
+def choose_locked(
+    requested: str | None, locked: str | None, app_requirement: SpecifierSet | None, *, place: str | None = None
+) -> Row:
     """Return the release that a federation runs on, where a lock may hold it to an exact one.
 
     Parameters
     ----------
-    requested, app_requirement
+    requested, app_requirement, place
         As in `choose`.
     locked : str or None
         The exact release of the lock: it stays, other patch of a proven minor or not, until the file or the app
@@ -164,7 +170,7 @@ def choose_locked(requested: str | None, locked: str | None, app_requirement: Sp
         row = replace(choose(str(exact.minor), None), patch=exact.patch)
         if app_requirement is None or _allows(app_requirement, row):
             return row
-    return choose(requested, app_requirement)
+    return choose(requested, app_requirement, place=place)
 
 
 def _allows(requirement: SpecifierSet, row: Row) -> bool:

@@ -61,7 +61,8 @@ class Opened:
         try:
             lock = self.locked() if flower is None else None
             allowed = requirement.specifier if requirement else None
-            return choose_locked(flower or wanted, lock.flower if lock else None, allowed)
+            place = self.manifest.flwr_place if self.manifest else None
+            return choose_locked(flower or wanted, lock.flower if lock else None, allowed, place=place)
         except ReleaseError as error:
             if flower is not None or wanted is None:
                 raise

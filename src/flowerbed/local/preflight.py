@@ -11,8 +11,8 @@ from functools import cached_property
 
 from flowerbed.counting import counted
 from flowerbed.environments.asking import check_static
-from flowerbed.environments.python import Interpreter, choose_python
-from flowerbed.errors import ReleaseError, UsageError
+from flowerbed.environments.python import Interpreter, allows, choose_python
+from flowerbed.errors import AppError, ReleaseError, UsageError
 from flowerbed.flower.contract import ReleaseContract
 from flowerbed.flower.releases import Row, choose_locked
 from flowerbed.local import machine, ports
@@ -174,7 +174,8 @@ def _choose_release(source: Source, flower: str | None) -> Row:
     requirement = source.manifest.flwr_requirement
     allowed = requirement.specifier if requirement is not None else None
     locked = lock_at(source.lock) if flower is None else None
-    return choose_locked(flower or source.federation.spec.flower, locked.flower if locked else None, allowed)
+    asked = flower or source.federation.spec.flower
+    return choose_locked(asked, locked.flower if locked else None, allowed, place=source.manifest.flwr_place)
 
 
 def _check_tls(source: Source) -> None:
@@ -246,11 +247,21 @@ def choose_interpreter(source: Source, row: Row) -> Interpreter:
     Raises
     ------
     FlowerbedError
-        If the file asks for one that the Flower release does not run on, or none that will do is found.
+        If the file or the app asks for one that the Flower release does not run on, or none that will do is found.
     """
-    wanted = source.federation.spec.python
-    if wanted is not None and wanted not in row.pythons:
-        offered = ", ".join(sorted(row.pythons, key=lambda minor: int(minor.partition(".")[2])))
-        message = f"Flower {row.release} does not run on Python {wanted}; it runs on {offered}"
+    wanted, requires = source.federation.spec.python, str(source.manifest.requires_python or "")
+    offered = sorted(row.pythons, key=lambda minor: int(minor.partition(".")[2]))
+    if wanted is not None and wanted not in offered:
+        message = f"Flower {row.release} does not run on Python {wanted}; it runs on {', '.join(offered)}"
         raise source.problem(("spec", "python"), message, None)
-    return choose_python(row.pythons, wanted=wanted, requires=str(source.manifest.requires_python or ""))
+    fitting = [minor for minor in offered if allows(requires, minor)]
+    if not fitting:
+        raise AppError(
+            f"the app needs Python {requires}, and Flower {row.release} runs on {', '.join(offered)}",
+            where=source.manifest.python_place,
+            hint="Change requires-python, or choose another Flower release.",
+        )
+    if wanted is not None and wanted not in fitting:
+        message = f"the app needs Python {requires}, and this is {wanted}"
+        raise source.problem(("spec", "python"), message, f"{', '.join(fitting)} would do")
+    return choose_python(fitting if wanted is None else [wanted], requires=requires)

@@ -43,6 +43,8 @@ class AppManifest:
         Whether only the app's build back end can tell the dependencies: they are dynamic, or Poetry's.
     requires_python : SpecifierSet or None
         The releases of Python that the app allows; None if it does not say.
+    flwr_place, python_place : str
+        ``file:line`` of the requirement on Flower and of requires-python, or of where they would be.
     """
 
     publisher: str
@@ -55,6 +57,8 @@ class AppManifest:
     flwr_requirement: Requirement | None = None
     dynamic_dependencies: bool = False
     requires_python: SpecifierSet | None = None
+    flwr_place: str = field(default="", compare=False)
+    python_place: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.publisher}/{self.name}=={self.version}"
@@ -120,6 +124,8 @@ class _Reader:
             flwr_requirement=next((one for one in requirements or () if canonicalize_name(one.name) == "flwr"), None),
             dynamic_dependencies=requirements is None,
             requires_python=self._requires_python(),
+            flwr_place=self._at(r"\[project\]", r"dependencies\s*=", r".*[\"']flwr\b(?!-)"),
+            python_place=self._where("project", "requires-python"),
         )
 
     def _table(self, name: str) -> Mapping[str, object] | None:
