@@ -72,8 +72,8 @@ def test_doctor_works_on_a_fresh_machine_and_without_a_home(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "fresh"))
     status, said = say("doctor")
-    assert (status, f"GB free at {tmp_path}/fresh/.cache/flowerbed, which takes 0.0 GB" in said) == (0, True)
-    assert not (tmp_path / "fresh" / ".cache" / "flowerbed").exists()
+    assert (status, f"the cache {tmp_path}/fresh/.cache/flowerbed holds 0.0 GB; " in said) == (0, True)
+    assert not (tmp_path / "fresh").exists()
 
     (tmp_path / "file").touch()  # a home in which nobody can write, root included
     monkeypatch.setenv("HOME", str(tmp_path / "file"))
@@ -81,7 +81,16 @@ def test_doctor_works_on_a_fresh_machine_and_without_a_home(
     wrong = {line["id"]: line for line in map(json.loads, said.splitlines()) if line["state"] == "wrong"}
     assert (status, sorted(wrong)) == (1, ["cache", "uv"])
     assert wrong["cache"]["next"].startswith("export FLOWERBED_CACHE_DIR=")
+    assert "cannot be made" in wrong["cache"]["message"]
     assert wrong["uv"]["next"].startswith("export UV_CACHE_DIR=")
+    status, said = say("demo")
+    assert (status, "FLOWERBED_CACHE_DIR" in said) == (1, True)
+
+    if Path("/proc/self").exists():  # where root may write, and can make no folder
+        monkeypatch.setenv("HOME", "/proc/nothing")
+        said = say("doctor")[1]
+        assert "the cache's folder /proc/nothing/.cache/flowerbed cannot be made" in said
+        assert "next: export FLOWERBED_CACHE_DIR=" in said
 
 
 def test_a_place_that_is_not_there_is_wrong(tmp_path: Path, say: Say) -> None:

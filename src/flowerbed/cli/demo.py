@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from flowerbed import templates
 from flowerbed.cli.options import FlowerVersion, Json
 from flowerbed.cli.output import Output
 from flowerbed.cli.run import run_prepared
-from flowerbed.environments.cache import cache_root
+from flowerbed.environments.cache import cache_root, writable
 from flowerbed.local.prepare import prepare
 from flowerbed.local.runtime import LocalRuntime
 from flowerbed.local.source import find
@@ -48,10 +48,11 @@ def demo(*, flower: FlowerVersion = None, into: Path | None = None, json: Json =
 @contextmanager
 def free_folder(parent: Path) -> Iterator[Path]:
     """Give the first of some folders that no other demo uses now; it is kept, and used again by a later one."""
-    parent.mkdir(parents=True, exist_ok=True)
     for number in count(1):
         folder = parent / (NAME if number == 1 else f"{NAME}-{number}")
-        with (parent / f".{folder.name}.lock").open("a") as lock:
+        with ExitStack() as stack:
+            with writable(parent):
+                lock = stack.enter_context((parent / f".{folder.name}.lock").open("a"))
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

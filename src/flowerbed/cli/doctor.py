@@ -21,7 +21,7 @@ def doctor(*, file: Where = Path(), json: Json = False) -> int:
     """Say what is wrong, and the next command to type. The exit status is 1 if anything is wrong.
 
     It makes the checks that `up` and `run` make before they build or start anything, and says what this machine has.
-    Nothing is written.
+    Nothing is written but temporary files.
     """
     out = Output(as_json=json)
     with out.working("looking"):

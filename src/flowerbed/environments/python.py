@@ -14,7 +14,6 @@ from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from flowerbed.environments.cache import cache_root, writable
 from flowerbed.environments.uv import run, uv
 from flowerbed.errors import EnvironmentFailed
 
@@ -100,8 +99,8 @@ def find_python(minor: str) -> Path:
     EnvironmentFailed
         If there is none; says which ones were found.
     """
-    with writable(cache_root()):
-        code, output, _ = uv("python", "find", "--no-project", minor, cwd=cache_root())
+    # Without a cache uv writes nothing but temporary files: `flowerbed doctor` asks too.
+    code, output, _ = uv("python", "find", "--no-cache", "--no-project", minor, cwd=Path("/"))
     found = output.strip().splitlines()
     # Outside a project uv prefers the virtual environment that it is told of; we tell it none.
     if code == 0 and found:
@@ -116,7 +115,7 @@ def find_python(minor: str) -> Path:
 
 def installed() -> set[str]:
     """Return the versions of all Pythons that uv finds here."""
-    code, output, _ = uv("python", "list", "--only-installed", "--output-format", "json", cwd=Path("/"))
+    code, output, _ = uv("python", "list", "--no-cache", "--only-installed", "--output-format", "json", cwd=Path("/"))
     if code != 0:
         return set()
     return {str(entry["version"]) for entry in json.loads(output or "[]")}

@@ -85,6 +85,8 @@ class Machine:
         What the cache takes, as far as it was counted.
     cache_counted : bool
         Whether all of it was.
+    cache_there : bool
+        Whether the cache's folder is there.
     cores : int
         The cores that may be used.
     memory : int
@@ -111,6 +113,7 @@ class Machine:
     uv_cache_writable: bool = True
     cache_bytes: int = 0
     cache_counted: bool = True
+    cache_there: bool = True
     cores: int = 1
     memory: int = 0
     memory_available: int | None = None
@@ -144,6 +147,7 @@ def look() -> Machine:
         uv_cache_writable=_writable(downloads),
         cache_bytes=taken,
         cache_counted=counted,
+        cache_there=cache is not None and cache.exists(),
         cores=here.cores(),
         memory=here.memory(),
         memory_available=here.memory_available(),
@@ -163,7 +167,10 @@ def _writable(folder: Path | None) -> bool:
     if folder is None:
         return False
     place = _nearest(folder)
-    return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        return False
+    # In a file system without any room, such as /proc, root may write and still cannot make a folder.
+    return place == folder or shutil.disk_usage(place).total > 0
 
 
 def check_machine(machine: Machine) -> list[Check]:
@@ -215,9 +222,10 @@ def _python(machine: Machine) -> Check:
 
 def _cache(machine: Machine) -> Check:
     if not machine.cache_writable:
-        what = f"the cache {machine.cache} cannot be written" if machine.cache else "there is no home for the cache"
+        cannot = "written" if machine.cache_there else "made"
+        what = f"the cache's folder {machine.cache} cannot be {cannot}"
+        what = what if machine.cache else "there is no home for the cache"
         return Check("cache", State.WRONG, what, "export FLOWERBED_CACHE_DIR=…, a folder that can be written")
-    taken = f"{'' if machine.cache_counted else 'more than '}{machine.cache_bytes / 1e9:.1f} GB"
     if machine.cache_free < SMALL_DISK_BYTES:
         return Check(
             "cache",
@@ -225,7 +233,12 @@ def _cache(machine: Machine) -> Check:
             f"only {machine.cache_free / 1e9:.1f} GB are free at {machine.cache}",
             "flowerbed env prune",
         )
-    return Check("cache", State.OK, f"{machine.cache_free / 1e9:.0f} GB free at {machine.cache}, which takes {taken}")
+    holds = f"holds {machine.cache_bytes / 1e9:.1f} GB"
+    if not machine.cache_counted:
+        holds = f"was not counted to its end in {COUNTING_SECONDS:g} s"
+    return Check(
+        "cache", State.OK, f"the cache {machine.cache} {holds}; {machine.cache_free / 1e9:.0f} GB are free there"
+    )
 
 
 def _proxy(machine: Machine) -> Check:
