@@ -19,6 +19,7 @@ from flowerbed.local.client import ClientError
 from flowerbed.local.follow import Followers
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.notes import Notes
+from flowerbed.local.runtime import LocalRuntime
 from flowerbed.local.store import Store
 from flowerbed.runs.records import RunRecord, Verdict
 from flowerbed.runs.waiting import Seen
@@ -236,3 +237,45 @@ def test_the_traceback_shown_is_of_the_first_error_reply_and_not_of_what_followe
     run = asyncio.run(scenario())
     assert run.verdict is Verdict.FAILED, run.reason
     assert run.detail.splitlines()[-1] == kinds["train"]
+
+
+ROUND = GOOD.read_text(encoding="utf-8").partition("[ROUND 2/")[0]
+
+
+def test_a_run_that_was_lost_looks_the_same_each_time_and_after_the_next_start(
+    around: _Around, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> int:
+        number = await around.submit()
+        around.logs(ROUND + "[ROUND 2/3]\n")
+        await around.until(lambda: len(around.run(number).rounds) == 2)
+        return number  # the supervisor dies
+
+    number = asyncio.run(scenario())
+    last = around.history.events()[-1][1].at
+    reading = LocalRuntime(around.folder)
+    monkeypatch.setattr(time, "time", lambda: last + 3_600)
+    looked = reading.run(number)
+    around.report("supervisor", "test", "starting")
+    asyncio.run(_recover(around))
+    recovered = reading.run(number)
+    reading.store.close()
+    assert looked == recovered == around.run(number)
+    assert (recovered.verdict, recovered.finished_at) == (Verdict.FAILED, last)
+    assert [one.cut_off for one in recovered.rounds] == [False, True]
+
+
+async def _recover(around: _Around) -> None:
+    Followers(around).recover()
+
+
+def test_the_open_round_of_a_run_is_cut_off_when_the_federation_is_taken_down(around: _Around) -> None:
+    async def scenario() -> RunRecord:
+        number = await around.submit()
+        around.logs(ROUND + "[ROUND 2/3]\n")
+        around.followers.close("the federation was taken down")
+        return await around.verdict(number)
+
+    record = asyncio.run(scenario())
+    assert (record.verdict, record.rounds[-1].cut_off) == (Verdict.STOPPED, True)
+    assert record.rounds[-1].finished_at == record.finished_at

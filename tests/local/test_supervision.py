@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -44,6 +45,9 @@ runtime.up(Plan.read(Path(sys.argv[2])), tied=True, watch=lambda event: None)
 print("up", flush=True)
 sys.stdin.read()
 """
+
+
+COMMAND = "from flowerbed.cli import main; main()"
 
 
 @pytest.fixture
@@ -119,6 +123,28 @@ def test_all_ends_when_the_folder_is_gone(runtime: LocalRuntime, plan: Plan, how
     assert not set(living) & set(processes.marked(root))
     again.down()
     again.store.close()
+
+
+def test_who_follows_a_log_hears_that_the_folder_is_gone(runtime: LocalRuntime) -> None:
+    number = runtime.store.add_run(app="an app", config={}, timeout=None, submitted_at=0.0)
+    logs = {str(number): runtime.folder.run(number) / "serverapp.log", "superlink": runtime.folder.log("superlink")}
+    readers = []
+    for of, path in logs.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("begun\n", encoding="utf-8")
+        command = [sys.executable, "-c", COMMAND, "logs", of, "--follow", "--json"]
+        place = runtime.folder.root.parent
+        readers.append(subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, text=True))
+    for reader in readers:
+        assert reader.stdout is not None
+        assert json.loads(reader.stdout.readline())["text"] == "begun"
+    shutil.rmtree(runtime.folder.root)
+    for reader in readers:
+        assert reader.stdout is not None
+        [said] = [json.loads(line) for line in reader.stdout]
+        assert said["message"] == "the state folder was deleted or moved, so the federation was taken down"
+        assert reader.wait() == 1
+        reader.stdout.close()
 
 
 def test_up_and_down_end_a_supervisor_without_its_folder_themselves(

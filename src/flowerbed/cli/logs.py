@@ -9,9 +9,10 @@ from pathlib import Path
 from flowerbed.cli.options import LOCAL, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
 from flowerbed.cli.place import federation_at
-from flowerbed.errors import UsageError
+from flowerbed.errors import StateError, UsageError
 from flowerbed.flower.inside.inside_text import WholeLines
 from flowerbed.local import logs as component_logs
+from flowerbed.local.layout import StateFolder
 from flowerbed.local.runtime import LocalRuntime
 from flowerbed.runs.names import resolve_run
 from flowerbed.runs.records import Phase
@@ -46,7 +47,7 @@ def logs(
         _list(out, runtime, components)
         return
     if of in components:
-        _show(out, components[of], follow, lambda: runtime.is_up())
+        _show_of(out, runtime.folder, components[of], follow, lambda: runtime.is_up())
         return
     runtime.adopt()
     records = runtime.runs()
@@ -58,7 +59,7 @@ def logs(
         )
     record = resolve_run(of, records)
     path = runtime.folder.run(record.number) / "serverapp.log"
-    _show(out, path, follow, lambda: runtime.run(record.number).phase is not Phase.FINISHED)
+    _show_of(out, runtime.folder, path, follow, lambda: runtime.run(record.number).phase is not Phase.FINISHED)
 
 
 def _list(out: Output, runtime: LocalRuntime, components: dict[str, Path]) -> None:
@@ -70,6 +71,18 @@ def _list(out: Output, runtime: LocalRuntime, components: dict[str, Path]) -> No
     out.table(["LOG", "BYTES", "FILE"], rows)
     for name, size, place in rows:
         out.data("log", {"name": name, "bytes": int(size), "path": place})
+
+
+def _show_of(out: Output, folder: StateFolder, path: Path, follow: bool, going_on: Callable[[], bool]) -> None:
+    """Show a log of a federation; say so where somebody deletes or moves its state folder meanwhile."""
+    kept = folder.database.exists()
+    _show(out, path, follow, going_on)
+    if follow and kept and not folder.database.exists():
+        raise StateError(
+            "the state folder was deleted or moved, so the federation was taken down",
+            where=str(folder.root),
+            hint="Start it again with `flowerbed up`.",
+        )
 
 
 def _show(out: Output, path: Path, follow: bool, going_on: Callable[[], bool]) -> None:

@@ -26,7 +26,8 @@ from flowerbed.local.plan import Plan
 from flowerbed.local.unit import log_sizes
 from flowerbed.runs import replied
 from flowerbed.runs.absence import Absence
-from flowerbed.runs.records import LOST_WITH_SUPERVISOR, Phase, RunRecord, Verdict
+from flowerbed.runs.lost import cut_off, lost
+from flowerbed.runs.records import Phase, RunRecord, Verdict
 from flowerbed.runs.run_log import RunLog
 from flowerbed.runs.tracebacks import cause, last_traceback
 from flowerbed.runs.verdict import Observation, judge
@@ -350,13 +351,15 @@ class Follower:
     def _close(self, verdict: Verdict, reason: str, detail: str) -> None:
         results = self._around.folder.results / str(self.record.flower_id)
         kept = results.is_dir() and any(results.iterdir())
+        ended_at = self._ended_at or time.time()
         self._write(
             phase=Phase.FINISHED,
+            rounds=cut_off(self.record.rounds, ended_at),
             verdict=verdict,
             reason=reason,
             detail=detail,
             waits_for="",
-            finished_at=self._ended_at or time.time(),
+            finished_at=ended_at,
             results=str(self._folder / "results") if kept else None,
         )
         self._log.close()
@@ -429,12 +432,9 @@ class Followers:
     def recover(self) -> None:
         """Judge the runs that an earlier supervisor left unfinished: their ServerApps died with it."""
         for record in self._around.store.runs(unfinished=True):
-            reason = "the SuperLink never took it" if record.flower_id is None else LOST_WITH_SUPERVISOR
-            ended = replace(
-                record, phase=Phase.FINISHED, verdict=Verdict.FAILED, reason=reason, finished_at=time.time()
-            )
+            ended = lost(record, self._around.store.last_seen(record.number))
             self._around.store.write_run(ended)
-            self._around.report("run", str(record.number), f"failed: {reason}")
+            self._around.report("run", str(record.number), f"failed: {ended.reason}")
             if record.flower_id is not None:
                 self._begin_chore(self._end_at_superlink(record.flower_id))
 

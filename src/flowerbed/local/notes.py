@@ -99,6 +99,10 @@ class Notes:
         except FlowerbedError:
             return None
 
+    def last_seen(self, number: int) -> float | None:
+        """Return when the newest event of a run happened (Unix seconds); None if there is none."""
+        return self._store.last_seen(number)
+
     def flower_ids(self) -> set[str]:
         """Return Flower's ids of all runs of history."""
         return self._store.flower_ids()

@@ -25,7 +25,8 @@ from flowerbed.local.notes import ReadingStore
 from flowerbed.local.plan import Plan
 from flowerbed.local.store import USAGE
 from flowerbed.runs.changes import named, sentences
-from flowerbed.runs.records import LOST_WITH_SUPERVISOR, Phase, RunRecord, Verdict
+from flowerbed.runs.lost import lost
+from flowerbed.runs.records import Phase, RunRecord, Verdict
 from flowerbed.runs.runtime import Event, FederationStatus
 
 POLL_SECONDS = 0.05
@@ -133,7 +134,7 @@ class LocalRuntime:
         if record is None:
             raise UnknownRunError(f"there is no run {number}", where=str(self.folder.root))
         if record.phase is not Phase.FINISHED and not self.is_up():
-            return interrupted(record)
+            return lost(record, self.store.last_seen(number))
         return record
 
     # Up and down.
@@ -395,11 +396,6 @@ class LocalRuntime:
 def failed(record: RunRecord, reason: str) -> RunRecord:
     """Return a record of a run that failed for a reason of ours."""
     return replace(record, phase=Phase.FINISHED, verdict=Verdict.FAILED, reason=reason, finished_at=time.time())
-
-
-def interrupted(record: RunRecord) -> RunRecord:
-    """Return how a run looks whose supervisor is gone: its ServerApp died with it."""
-    return failed(record, LOST_WITH_SUPERVISOR)
 
 
 @contextmanager

@@ -238,6 +238,14 @@ class Store:
         row = self._db.execute("SELECT * FROM runs WHERE number = ?", (number,)).fetchone()
         return None if row is None else _run(row)
 
+    def last_seen(self, number: int) -> float | None:
+        """Return when the newest event of a run happened (Unix seconds); None if there is none."""
+        row = self._db.execute(
+            "SELECT max(at) FROM events WHERE kind IN ('run', 'waiting') AND subject = ?", (str(number),)
+        ).fetchone()
+        at: float | None = row[0]
+        return at
+
     def flower_ids(self) -> set[str]:
         """Return Flower's ids of all runs of history."""
         return {row[0] for row in self._db.execute("SELECT flower_id FROM runs WHERE flower_id IS NOT NULL")}

@@ -18,10 +18,6 @@ class Phase(StrEnum):
     FINISHED = "finished"
 
 
-LOST_WITH_SUPERVISOR = "the ServerApp was lost: the supervisor that held it was killed"
-"""Why a run failed that was going on when its supervisor died."""
-
-
 class Verdict(StrEnum):
     """What came of a run, judged from what was observed."""
 
