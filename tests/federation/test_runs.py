@@ -114,7 +114,13 @@ def test_one_federation_serves_run_after_run(bed: Make, federation_file: Callabl
     assert unknown.status == 2
     assert "17" in unknown.error
 
+    federation_file(app, more="  serverapp: {env: {COLOUR: violet}}")
     overdue = app("run", "--run-config", "seconds=60.0", "--timeout", "8s")
+    [unapplied] = [line["message"] for line in overdue.lines if line.get("kind") == "change"]
+    assert unapplied == (
+        "federation.yaml is not what runs (superexec-serverapp: another environment variable: COLOUR);"
+        " `flowerbed up` applies it"
+    )
     assert (overdue.status, overdue.last("run")["verdict"]) == (4, "timed out")
 
     app.wait(lambda: app.scratch() == [], "the end of the ClientApps' folders")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from flowerbed.local.changing import decide
+from flowerbed.local.changing import decide, unapplied
 from flowerbed.local.plan import Plan, PlannedComponent, PlannedUnit
 from flowerbed.local.versions import with_versions
 from flowerbed.runs.changes import Act, Change
@@ -111,3 +111,26 @@ def test_a_certificate_is_no_excuse_for_another_setting() -> None:
     found = decide(running, wanted, 7).refusal
     assert found is not None
     assert found.message.endswith("superlink would restart: another option: --port, another superlink.crt")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "what"),
+    [
+        (plan(SUPERLINK, GREETING, SITE), "superexec-serverapp: another environment variable: GREETING"),
+        (
+            plan(SUPERLINK, SERVERAPP, DATA, OTHER_SITE),
+            "site-0: another option: --node-config; site-1: the federation now has it",
+        ),
+        (plan(SUPERLINK, SERVERAPP), "site-0: the federation no longer has it"),
+        (replace(RUNNING, external=["clinic"]), "other SuperNodes that run elsewhere: clinic"),
+    ],
+)
+def test_what_of_the_file_is_not_applied_is_said_with_what_to_do(wanted: Plan, what: str) -> None:
+    said = unapplied(with_versions(RUNNING, TRUST), with_versions(wanted, {**TRUST, CA: "2"}), "a.yaml")
+    assert said == f"a.yaml is not what runs ({what}); `flowerbed up` applies it"
+
+
+def test_other_certificates_and_secrets_are_not_the_files() -> None:
+    running = with_versions(RUNNING, TRUST)
+    for wanted in (running, RUNNING, with_versions(RUNNING, dict.fromkeys(TRUST, "2"))):
+        assert unapplied(running, wanted, "a.yaml") == ""

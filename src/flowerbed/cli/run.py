@@ -29,6 +29,7 @@ from flowerbed.local.runtime import LocalRuntime, only_one_verb
 from flowerbed.local.source import find, staged
 from flowerbed.runs.foreign import SUBMITTER
 from flowerbed.runs.records import RunRecord
+from flowerbed.runs.runtime import Event
 
 POLL_SECONDS = 0.2
 
@@ -110,6 +111,8 @@ def run_prepared(
                 if not runtime.serves(prepared.plan):
                     with out.working("starting the federation"):
                         fresh = runtime.up(prepared.plan, tied=True, watch=out.event, interrupted=interrupted)
+                else:
+                    _say_what_is_not_applied(out, prepared, runtime)
                 say_who_is_away(out, runtime.status().external)
                 with staged(prepared.source) as folder:
                     number = runtime.submit(
@@ -131,6 +134,13 @@ def run_prepared(
         out.say(f"Run {number} goes on. See it: flowerbed logs {number} --follow; end it: flowerbed stop {number}")
         return 130
     return record.verdict.exit_code(strict=strict)
+
+
+def _say_what_is_not_applied(out: Output, prepared: Prepared, runtime: LocalRuntime) -> None:
+    """Say what of the federation file has changed since `up`: the run goes on what is up."""
+    loaded = prepared.source.loaded
+    if loaded is not None and (message := runtime.unapplied(prepared.plan, loaded.path.name)):
+        out.event(Event(time.time(), "change", prepared.plan.federation, message))
 
 
 def _take_down(out: Output, runtime: LocalRuntime, interrupted: Callable[[], int]) -> None:

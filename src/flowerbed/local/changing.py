@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from flowerbed.errors import UsageError
 from flowerbed.local.plan import TRUST_VERSION, WAIT_FOR, Plan, PlannedComponent, PlannedUnit
-from flowerbed.local.versions import SERVED, holding, versions_of
-from flowerbed.runs.changes import Act, Change, options, refusal, some
+from flowerbed.local.versions import SERVED, holding, versions_of, without_versions
+from flowerbed.runs.changes import Act, Change, named, options, reasons, refusal, some
 from flowerbed.topology.model import Role
 
 _RUNS_NEED = (Role.SUPERLINK.value, Role.SERVERAPP_SUPEREXEC.value)
@@ -52,6 +52,17 @@ def decide(running: Plan, wanted: Plan, run: int | None) -> Decision:
     plan = wanted if run is None else holding(wanted, running)
     changes = list(_changes(running, plan))
     return Decision(plan, changes, refusal(changes, run))
+
+
+def unapplied(running: Plan, wanted: Plan, file: str) -> str:
+    """Return in a sentence what of a federation file does not run, and what to do; empty if all of it runs.
+
+    Other certificates and secrets are not the file's.
+    """
+    found = reasons(list(_changes(without_versions(running), without_versions(wanted))))
+    if different := sorted(set(running.external) ^ set(wanted.external)):
+        found.append(f"other SuperNodes that run elsewhere: {named(different)}")
+    return f"{file} is not what runs ({'; '.join(found)}); `flowerbed up` applies it" if found else ""
 
 
 def _changes(running: Plan, wanted: Plan) -> Iterator[Change]:

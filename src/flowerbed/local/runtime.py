@@ -19,7 +19,7 @@ from typing import Any
 from flowerbed import processes
 from flowerbed.errors import ControlError, FederationFailed, NotRunning, StateError, UnknownRunError, UsageError
 from flowerbed.local import supervision
-from flowerbed.local.changing import decide
+from flowerbed.local.changing import decide, unapplied
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.notes import ReadingStore
 from flowerbed.local.plan import Plan
@@ -145,6 +145,11 @@ class LocalRuntime:
             return False
         running = Plan.last(self.folder.plan)
         return running is not None and (running.environment, running.release) == (plan.environment, plan.release)
+
+    def unapplied(self, plan: Plan, file: str) -> str:
+        """Return in a sentence what of a federation file does not run; empty if all of it runs."""
+        running = Plan.last(self.folder.plan)
+        return "" if running is None else unapplied(running, plan, file)
 
     def up(self, plan: Plan, *, tied: bool, watch: Watch, interrupted: Callable[[], int] = lambda: 0) -> bool:
         """Make the plan so, and return when it is observed ready; return whether it was started just now.

@@ -55,6 +55,11 @@ def holding(plan: Plan, running: Plan) -> Plan:
     return replace(_mapped(plan, held), client_env=_said(plan.client_env, versions_of(running.client_env)))
 
 
+def without_versions(plan: Plan) -> Plan:
+    """Return the plan as if no program read such files."""
+    return _mapped(plan, lambda component: _versioned(component, {}))
+
+
 def has_trust(plan: Plan) -> bool:
     """Tell whether the programs were given files by which they know each other."""
     return any(TRUST_VERSION in component.env for component in plan.components())

@@ -80,12 +80,21 @@ def refusal(changes: Sequence[Change], run: int | None, *, on: str = "") -> Usag
 
 def sentences(changes: Sequence[Change]) -> list[str]:
     """Return what happens, a sentence for each reason."""
-    kinds = dict.fromkeys((change.act, change.reason) for change in changes)
-    found = []
-    for act, reason in kinds:
-        units = [change.unit for change in changes if (change.act, change.reason) == (act, reason)]
-        verb = f"{act}s" if len(units) == 1 else act.value
-        found.append(f"{named(units)} {verb}: {reason}")
+    return [
+        f"{named(units)} {f'{act}s' if len(units) == 1 else act.value}: {reason}"
+        for (act, reason), units in _by_reason(changes).items()
+    ]
+
+
+def reasons(changes: Sequence[Change]) -> list[str]:
+    """Return which units differ, a clause for each reason."""
+    return [f"{named(units)}: {reason}" for (_, reason), units in _by_reason(changes).items()]
+
+
+def _by_reason(changes: Sequence[Change]) -> dict[tuple[Act, str], list[str]]:
+    found: dict[tuple[Act, str], list[str]] = {}
+    for change in changes:
+        found.setdefault((change.act, change.reason), []).append(change.unit)
     return found
 
 

@@ -121,8 +121,8 @@ class Event:
     at : float
         Unix time in seconds.
     kind : str
-        ``supervisor``, ``unit``, ``crash-loop``, ``ready``, ``degraded``, ``run``, ``waiting``, ``wedge``, ``storage``;
-        on Kubernetes also ``apply``.
+        ``supervisor``, ``unit``, ``crash-loop``, ``ready``, ``degraded``, ``run``, ``waiting``, ``wedge``, ``storage``,
+        ``change``; on Kubernetes also ``apply``.
     subject : str
         The component, unit or run that it is about.
     message : str
