@@ -42,6 +42,7 @@ def write(folder: Path, spec: str) -> None:
         ("  security: {tls: {mode: Secret, secretName: a}}\n", "", "", "superlink"),
         ("", '"flwr>=1.22.0"', '"flwr<1.22"', "flower"),
         ("", "[project]", '[project]\nrequires-python = "<3.9"', "app-python"),
+        ("", "slow_app.server_app:app", "slow_app.servr_app:app", "app"),
         ("", "[tool.flwr.app]", '[tool.uv.sources]\nnumpy = {path = "../np"}\n[tool.flwr.app]', "dependencies"),
         ("", "[tool.flwr.app]", "[tool.uv.sources]\nnumpy = {workspace = true}\n[tool.flwr.app]", "dependencies"),
         ("  app: {path: .}\n", "STATE", "", "folder"),

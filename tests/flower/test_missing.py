@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flowerbed.flower.missing import Packing, hint_for
+from flowerbed.flower.missing import Packing, hint_for, surely_missing
 from flowerbed.image.app_files import packing
 
 FAB = Packing(
@@ -82,3 +82,23 @@ def test_an_image_has_rules_of_its_own_and_no_gitignore(app: Path) -> None:
         app, "tiny.data", packing()
     )
     assert "Flowerbed leaves out `/dist/`" in hint_for(app, "dist.made", packing())
+
+
+@pytest.mark.parametrize(
+    ("module", "why"),
+    [
+        (
+            "tiny.servr",
+            "The app's own 'tiny' has no such module: there is neither tiny/servr.py nor tiny/servr/__init__.py.",
+        ),
+        ("tiny.data", ".gitignore, line 2, `data*`, leaves it out."),
+        ("tiny.server", ""),
+        ("tiny", ""),
+        ("inner.nothing", ""),  # in src/
+        ("helpers.nothing", ""),  # a folder that is no package: one of that name may be installed
+        ("installed.server", ""),
+    ],
+)
+def test_only_what_the_folder_alone_decides_is_surely_missing(app: Path, module: str, why: str) -> None:
+    said = surely_missing(app, module)
+    assert (why in said) if why else said == ""

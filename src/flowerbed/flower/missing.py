@@ -89,7 +89,7 @@ def hint_for(app: Path, module: str, packing: Packing, installed: str = "") -> s
         return _is_elsewhere(elsewhere, module, way)
     top = module.split(".")[0]
     if any(path == f"{top}.py" or path.startswith(f"{top}/") for path in packing.packed):
-        return f"The app's own {top!r} has no such module: there is neither {way}.py nor {way}/__init__.py."
+        return _no_such(top, way)
     if installed:
         return (
             f"The package with {installed!r} is installed, in a version without {module!r}. Name a version that has it"
@@ -99,6 +99,32 @@ def hint_for(app: Path, module: str, packing: Packing, installed: str = "") -> s
         if top in gone:
             return f"Python {since} and newer have no {top!r}. Choose an older one with spec.python, or do without it."
     return f"Add the package with the module {module!r} to the app's dependencies in pyproject.toml."
+
+
+def surely_missing(app: Path, module: str) -> str:
+    """Say why a FAB cannot have a module that the app's folder alone decides about; empty if it has it, or may.
+
+    The folder decides where the module's first part is a package in it. Anything else may be installed.
+
+    Parameters
+    ----------
+    app : Path
+        The app's folder, as the user has it.
+    module : str
+        The module's whole name.
+    """
+    way = module.replace(".", "/")
+    top = module.split(".")[0]
+    if not (app / top / "__init__.py").is_file():
+        return ""
+    file = _file_of(app, way)
+    if file is None:
+        return _no_such(top, way)
+    return _what_leaves_out(app, file, Packing("FAB", ())) if _line_of(app / GITIGNORE, file) else ""
+
+
+def _no_such(top: str, way: str) -> str:
+    return f"The app's own {top!r} has no such module: there is neither {way}.py nor {way}/__init__.py."
 
 
 def _file_of(folder: Path, way: str) -> str | None:

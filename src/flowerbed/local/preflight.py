@@ -14,6 +14,7 @@ from flowerbed.environments.asking import check_static
 from flowerbed.environments.python import Interpreter, allows, choose_python
 from flowerbed.errors import AppError, ReleaseError, UsageError
 from flowerbed.flower.contract import ReleaseContract
+from flowerbed.flower.missing import surely_missing
 from flowerbed.flower.releases import Row, choose_locked
 from flowerbed.local import machine, ports
 from flowerbed.local.plan import Plan
@@ -58,6 +59,7 @@ class Preflight:
         """Name and check, in order; a check returns what it found in a sentence, and raises if something is wrong."""
         return [
             ("run-config", self._check_run_config),
+            ("app", self._check_app),
             ("flower", self._check_release),
             ("fits", self._check_size),
             ("superlink", self._check_superlink),
@@ -106,6 +108,20 @@ class Preflight:
         given, limit = len(self.run_config), self.time_limit
         said = f"replaces {given} of the app's {len(self._source.manifest.config)} values" if given else "the app's own"
         return said + (f"; a run may take {limit} s" if limit else "")
+
+    def _check_app(self) -> str:
+        """Check that the modules of the ServerApp and the ClientApp are there, as far as the app's folder tells."""
+        manifest = self._source.manifest
+        for what, reference, place in (
+            ("ServerApp", manifest.serverapp, manifest.serverapp_place),
+            ("ClientApp", manifest.clientapp, manifest.clientapp_place),
+        ):
+            module = reference.partition(":")[0]
+            if why := surely_missing(self._source.app, module):
+                raise AppError(
+                    f"the {what} cannot be imported: the app has no module {module!r}", where=place, hint=why
+                )
+        return f"{manifest.serverapp} and {manifest.clientapp}"
 
     def _check_release(self) -> str:
         requirement = self._source.manifest.flwr_requirement

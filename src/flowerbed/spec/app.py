@@ -43,8 +43,8 @@ class AppManifest:
         Whether only the app's build back end can tell the dependencies: they are dynamic, or Poetry's.
     requires_python : SpecifierSet or None
         The releases of Python that the app allows; None if it does not say.
-    flwr_place, python_place : str
-        ``file:line`` of the requirement on Flower and of requires-python, or of where they would be.
+    flwr_place, python_place, serverapp_place, clientapp_place : str
+        ``file:line`` of the requirement on Flower, of requires-python and of the references, or of where they would be.
     """
 
     publisher: str
@@ -59,6 +59,8 @@ class AppManifest:
     requires_python: SpecifierSet | None = None
     flwr_place: str = field(default="", compare=False)
     python_place: str = field(default="", compare=False)
+    serverapp_place: str = field(default="", compare=False)
+    clientapp_place: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.publisher}/{self.name}=={self.version}"
@@ -126,6 +128,8 @@ class _Reader:
             requires_python=self._requires_python(),
             flwr_place=self._at(r"\[project\]", r"dependencies\s*=", r".*[\"']flwr\b(?!-)"),
             python_place=self._where("project", "requires-python"),
+            serverapp_place=self._where("tool.flwr.app.components", "serverapp"),
+            clientapp_place=self._where("tool.flwr.app.components", "clientapp"),
         )
 
     def _table(self, name: str) -> Mapping[str, object] | None:
