@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from flowerbed.cli import logs
+from flowerbed.cli.failure import READER_LEFT
 from flowerbed.cli.output import Output, takes_colours
 from flowerbed.runs.history import stopped
 from flowerbed.runs.records import Phase, RunRecord, Verdict
@@ -120,13 +121,25 @@ def test_arguments_that_are_too_many_are_named(say: Say, tokens: list[str], said
     assert say(*tokens) == (2, f"flowerbed: {said}\n")
 
 
-@pytest.mark.parametrize("command", ["flowerbed schema | true", "flowerbed schema >&-", "flowerbed env list >&- 2>&-"])
-def test_nobody_reads(command: str) -> None:
-    """A reader that went away, and streams that are closed, are no traceback."""
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("schema | true", READER_LEFT),
+        ("--help | true", READER_LEFT),
+        ("run 2>&1 | true", READER_LEFT),  # nothing ran, and nobody can read why
+        ("nosuch 2>&1 | true", READER_LEFT),
+        ("schema >&-", 0),
+        ("env list >&- 2>&-", 0),
+    ],
+)
+def test_nobody_reads(command: str, status: int, tmp_path: Path) -> None:
+    """A reader that went away is one exit status, never 0; it and streams that are closed are no traceback."""
     flowerbed = Path(sys.executable).with_name("flowerbed")
-    script = command.replace("flowerbed", str(flowerbed), 1).replace("| true", "| (exec <&-; true)")
-    done = subprocess.run(["bash", "-c", f"set -o pipefail; {script}"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    script = f"{flowerbed} {command}".replace("| true", "| (exec <&-; true)")
+    bash = ["bash", "-c", f"set -o pipefail; {script}"]
+    done = subprocess.run(bash, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (status, "")
+    assert READER_LEFT == 141
 
 
 def test_what_has_to_be_done_goes_on_when_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:

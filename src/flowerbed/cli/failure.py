@@ -19,6 +19,8 @@ from flowerbed.flower.inside.inside_text import plain
 
 USAGE = UsageError.exit_code
 INTERRUPTED = 128 + signal.SIGINT
+READER_LEFT = 128 + signal.SIGPIPE
+"""What a command had to say found no reader: `flowerbed logs | head`. Then no other status is known to be true."""
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -28,9 +30,14 @@ def call(door: App, tokens: list[str]) -> int:
     try:
         with _ending_cleanly():
             return _call(door, tokens)
-    except BrokenPipeError:  # the reader of a pipe went away: `flowerbed logs | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        _let_go()
+        return READER_LEFT
+    except SystemExit as error:
+        if error.code == 1 and isinstance(error.__context__, BrokenPipeError):  # as rich ends where it writes help
+            _let_go()
+            return READER_LEFT
+        raise
 
 
 @contextmanager
@@ -56,6 +63,15 @@ def _open_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - until we end
+
+
+def _let_go() -> None:
+    """Write to nowhere where a reader left: what is still to be written is of no use, and no second error."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _call(door: App, tokens: list[str]) -> int:
