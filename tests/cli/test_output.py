@@ -14,6 +14,7 @@ from rich.console import Console
 from flowerbed.cli import logs
 from flowerbed.cli.failure import READER_LEFT
 from flowerbed.cli.output import Output, takes_colours
+from flowerbed.cli.progress import Progress
 from flowerbed.runs.history import stopped
 from flowerbed.runs.records import Phase, RunRecord, Verdict
 from flowerbed.runs.runtime import Event
@@ -119,6 +120,33 @@ def test_what_stop_says(verdict: Verdict, before: bool, said: str) -> None:
 )
 def test_arguments_that_are_too_many_are_named(say: Say, tokens: list[str], said: str) -> None:
     assert say(*tokens) == (2, f"flowerbed: {said}\n")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        (["--verison"], "Unknown option: --verison. Did you mean --version?"),
+        (["--file=x", "run"], "Unknown option: --file=x. The command comes first."),
+    ],
+)
+def test_an_option_before_the_command_is_no_command(say: Say, tokens: list[str], said: str) -> None:
+    assert say(*tokens) == (2, f"flowerbed: {said}\nSee `flowerbed --help`.\n")
+
+
+def test_a_log_before_any_federation_says_what_to_type(say: Say, tmp_path: Path) -> None:
+    (tmp_path / "federation.yaml").write_text("")
+    said = f"flowerbed: {tmp_path}: no federation was started here yet\nStart it: flowerbed up\n"
+    assert say("logs", "nothing", "--file", str(tmp_path)) == (1, said)
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "said"), [(50, 100, "50 bytes of 100 bytes"), (2 * 10**6, 4 * 10**6, "2.0 MB of 4.0 MB")]
+)
+def test_progress_is_told_in_sizes_that_people_read(
+    capsys: pytest.CaptureFixture[str], done: int, total: int, said: str
+) -> None:
+    Progress(Output(), "results of run 2")(done, total)
+    assert capsys.readouterr().out.endswith(f"] results of run 2: {said}\n")
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_a_name_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_name_that_is_something_else(tmp_path: Path) -> None:
     answer = check_app(NEWEST, write_app(tmp_path / "app", server=CLIENT_APP))
-    assert answer["message"] == "the serverapp 'tiny.server:app' is a ClientApp and no ServerApp"
+    assert answer["message"] == "'tiny.server:app' is a ClientApp and no ServerApp"
 
 
 @RELEASE

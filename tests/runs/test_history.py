@@ -30,6 +30,11 @@ def test_rounds_are_those_that_finished_and_the_one_that_goes_on_is_said_apart()
     assert line(RUN) == "run 7: running, 1 of 3 rounds finished, round 2 goes on (me/app==1.0)"
 
 
+def test_a_run_that_waits_is_seen_to_wait() -> None:
+    assert row(RUN)[2] == "running"
+    assert row(replace(RUN, waits_for="site-1, which is offline"))[2] == "running, waits"
+
+
 def test_a_stopped_run_keeps_the_metrics_of_its_last_finished_round() -> None:
     cut = replace(RUN.rounds[1], finished_at=3.0, cut_off=True)
     stopped = replace(RUN, phase=Phase.FINISHED, verdict=Verdict.STOPPED, rounds=(ONE, cut))

@@ -238,6 +238,12 @@ def test_a_file_that_is_not_there_a_folder_and_foreign_bytes(tmp_path: Path) -> 
     assert str(missing.value).startswith(f"{tmp_path}/nothing.yaml: there is no such file\n")
     with pytest.raises(UsageError) as folder:
         load(tmp_path)
+    assert str(folder.value) == (
+        f"{tmp_path}: is a folder, not a file\n`flowerbed new NAME` writes an app with its federation.yaml."
+    )
+    (tmp_path / "federation.yaml").write_text("")
+    with pytest.raises(UsageError) as folder:
+        load(tmp_path)
     assert str(folder.value) == f"{tmp_path}: is a folder, not a file\nDid you mean {tmp_path}/federation.yaml?"
     latin = tmp_path / "latin.yaml"
     latin.write_bytes("kind: Federation\n# Zürich, Köln\n".encode().replace("ö".encode(), b"\xf6"))

@@ -69,6 +69,8 @@ def test_a_toml_file(tmp_path: Path) -> None:
         ),
         ("flag=False", "flag: False is not a TOML value\nTOML writes it in small letters: flag=false"),
         (f"seed={2**63}", "seed does not fit into Flower's 64 bits"),
+        ("lr=1e400", "lr is not a finite number"),
+        ("lr=nan", "lr is not a finite number"),
         ("rounds", '"rounds" is not a key=value pair\nFor example \'lr=0.1 name="x"\'.'),
         ("rounds = 3", '"rounds" is not a key=value pair\nFor example \'lr=0.1 name="x"\'.'),
         ("a=[1]", "a is neither text, a number, nor true or false, nor a table of those"),

@@ -62,28 +62,42 @@ def test_what_fits_is_taken_and_the_command_line_goes_first(tmp_path: Path, app:
     assert run_config(file, None, ["whatever=1"])["whatever"] == 1  # an app in an image is not known here
 
 
-ROUNDS = "wanted a whole number like the app's own, the number 3; "
-LOCAL = "wanted true or false like the app's own, true; "
+ROUNDS = "wanted a whole number, as the app's own 3; "
+QUOTES = "Text needs quotes that the shell leaves alone"
+LOCAL = "wanted true or false, as the app's own true; "
 
 
 @pytest.mark.parametrize(
     ("pair", "message"),
     [
-        ('num-server-rounds="3"', f'{ROUNDS}found "3"\nLeave out the quotes'),
+        ('num-server-rounds="3"', f'{ROUNDS}found the text "3"\nLeave out the quotes'),
         (
             "num-server-rounds=1.5",
             f"{ROUNDS}found the number 1.5\nIf the app takes fractions, write 3.0 in its [tool.flwr.app.config]",
         ),
         ("num-server-rounds=true", f"{ROUNDS}found true"),
-        ('num-server-rounds="three"', f'{ROUNDS}found "three"'),
-        ("fraction=true", "wanted a number like the app's own, the number 0.5; found true"),
+        ('num-server-rounds="three"', f'{ROUNDS}found the text "three"'),
+        ("fraction=true", "wanted a number, as the app's own 0.5; found true"),
         (
             'optimizer.lr="0.1"',
-            'wanted a number like the app\'s own, the number 0.1; found "0.1"\nLeave out the quotes',
+            'wanted a number, as the app\'s own 0.1; found the text "0.1"\nLeave out the quotes',
         ),
-        ('local="False"', f'{LOCAL}found "False"\nWrite false, without quotes'),
+        ('local="False"', f'{LOCAL}found the text "False"\nWrite false, without quotes'),
         ("local=0", f"{LOCAL}found the number 0"),
-        ("model.kind=3", 'wanted text like the app\'s own, "linear"; found the number 3\nPut it in quotes: "3"'),
+        (
+            "model.kind=3",
+            f'wanted text, as the app\'s own "linear"; found the number 3\n{QUOTES}: \'model.kind="3"\'.',
+        ),
+        (
+            "model.kind=deep",
+            "deep is not a TOML value\nText needs quotes that the shell leaves alone: 'model.kind=\"deep\"'.",
+        ),
+        ("optimizer.lr=abc", 'wanted a number, as the app\'s own 0.1; found the text "abc"'),
+        ("optimizer.lr=.5", ".5 is not a TOML value\nTOML writes it optimizer.lr=0.5"),
+        ("optimizer.lr=NaN", 'wanted a number, as the app\'s own 0.1; found the text "NaN"'),
+        ("local=abc", f'{LOCAL}found the text "abc"'),
+        ("local=True", "True is not a TOML value\nTOML writes it in small letters: local=true"),
+        ("num-server-round=abc", 'the app\'s config has no such key\nDid you mean "num-server-rounds"?'),
         ("num-server-round=5", 'the app\'s config has no such key\nDid you mean "num-server-rounds"?'),
         (
             "zzz=5",
@@ -101,7 +115,7 @@ def test_all_of_the_command_line_is_told_at_once(app: AppManifest) -> None:
     with pytest.raises(UsageError) as caught:
         run_config(None, app, ["local=1", "zzz=5"])
     assert str(caught.value) == (
-        "--run-config local=1: local: wanted true or false like the app's own, true; found the number 1\n"
+        "--run-config local=1: local: wanted true or false, as the app's own true; found the number 1\n"
         "--run-config zzz=5: zzz: the app's config has no such key (it has fraction, local, model.kind,"
         " num-server-rounds, optimizer.lr)"
     )
@@ -113,7 +127,7 @@ def test_a_federation_file_gets_the_line_and_column_of_each(tmp_path: Path, app:
         run_config(file, app, ["num-server-rounds=4"])
     at = f"{tmp_path}/federation.yaml"
     assert str(caught.value).splitlines() == [
-        f'{at}:8:26: spec.run.config.num-server-rounds: {ROUNDS}found "3" (leave out the quotes)',
+        f'{at}:8:26: spec.run.config.num-server-rounds: {ROUNDS}found the text "3" (leave out the quotes)',
         f"{at}:10:14: spec.run.config.local: {LOCAL}found the number 1.0",
         f'{at}:11:7: spec.run.config.modelkind: the app\'s config has no such key (did you mean "model.kind"?)',
     ]
@@ -124,7 +138,7 @@ def test_a_toml_file_gets_the_line_and_column_too(tmp_path: Path, app: AppManife
     file.write_text('fraction = 1\n[model]\n# ours\nkind = """\n[optimizer]\n"""\n[optimizer]\n  lr = "0.1"\n')
     with pytest.raises(UsageError) as caught:
         run_config(None, app, [str(file)])
-    assert str(caught.value).startswith(f"{file}:8:3: optimizer.lr: wanted a number like the app's own")
+    assert str(caught.value).startswith(f"{file}:8:3: optimizer.lr: wanted a number, as the app's own")
 
 
 @given(

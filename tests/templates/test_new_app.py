@@ -175,7 +175,8 @@ def test_others_may_read_a_new_app_as_far_as_the_user_lets_them(tmp_path: Path) 
         ("app\n", "app"),
         ("a" * 33, "a" * 32),
         ("numpy", "numpy-app"),
-        ("Torch", "Torch-app"),
+        ("Torch", "torch-app"),
+        ("My_App", "my-app"),
         ("scikit_learn", "scikit-learn-app"),
     ],
 )
@@ -189,7 +190,9 @@ def test_a_name_that_will_not_do_is_refused_with_one_that_will(name: str, sugges
 
 
 def test_what_a_name_may_be_is_said() -> None:
-    with pytest.raises(UsageError, match=r"letters .a to z., digits and hyphens, starts with a letter.* at most 32"):
+    with pytest.raises(
+        UsageError, match=r"letters .a to z, large or small., digits and hyphens, starts with a letter.* at most 32"
+    ):
         templates.check_name("my_app")
 
 

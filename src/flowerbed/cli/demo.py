@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from flowerbed import templates
-from flowerbed.cli.options import FlowerVersion, Json
+from flowerbed.cli.options import Json, NewFlower
 from flowerbed.cli.output import Output
 from flowerbed.cli.run import run_prepared
 from flowerbed.environments.cache import cache_root, writable
@@ -20,7 +20,7 @@ from flowerbed.local.source import find
 NAME = "digits"
 
 
-def demo(*, flower: FlowerVersion = None, into: Path | None = None, json: Json = False) -> int:
+def demo(*, flower: NewFlower = None, into: Path | None = None, json: Json = False) -> int:
     """Run a whole federation on this machine, once: scikit-learn on its digits data, 2 SuperNodes, 3 rounds.
 
     Prepares an environment for Flower, starts a SuperLink, SuperNodes and SuperExecs, runs the app, shows

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from cyclopts import App, CycloptsError, UnusedCliTokensError
+from cyclopts import App, CycloptsError, UnknownCommandError, UnusedCliTokensError
 
 from flowerbed.cli import COMMANDS, GROUPS
 from flowerbed.errors import FlowerbedError, SpecError, UsageError
 from flowerbed.flower.inside.inside_text import plain
+from flowerbed.spec.words import nearest
 
 USAGE = UsageError.exit_code
 INTERRUPTED = 128 + signal.SIGINT
@@ -112,6 +113,9 @@ def _words_of(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
         unused = error.unused_tokens or []
         return f"{'an argument' if len(unused) == 1 else 'arguments'} too many: {' '.join(unused)}"
+    if isinstance(error, UnknownCommandError) and (typed := (error.unused_tokens or [""])[0]).startswith("-"):
+        near = nearest(typed, ("--help", "--version"))
+        return f"Unknown option: {typed}. {f'Did you mean {near}?' if near else 'The command comes first.'}"
     return str(error).strip()
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from flowerbed import templates
-from flowerbed.cli.options import FlowerVersion, Json
+from flowerbed.cli.options import Json, NewFlower
 from flowerbed.cli.output import Output
 from flowerbed.flower.releases import find as find_release
 
@@ -19,7 +19,7 @@ def new(
     *,
     template: Literal["sklearn", "pytorch"] = "sklearn",
     into: Annotated[Path, Parameter(help="The folder in which the app's folder is made.")] = Path(),
-    flower: FlowerVersion = None,
+    flower: NewFlower = None,
     json: Json = False,
 ) -> None:
     """Write a working Flower App with its federation.yaml.

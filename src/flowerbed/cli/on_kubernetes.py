@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from flowerbed.cli.failure import tell
 from flowerbed.cli.interrupts import interruptible, until_interrupted
 from flowerbed.cli.output import Output
-from flowerbed.cli.results import arrived, show_results
+from flowerbed.cli.results import arrived, refuse_nothing, run_of, show_results
 from flowerbed.cli.show import follow as follow_run
 from flowerbed.cli.show import say_who_is_away, show_run, show_runs
 from flowerbed.counting import counted
@@ -292,13 +292,14 @@ def results(
     """Fetch what a run's ServerApp saved, or some of it, or only list it."""
     with opened(place, context) as (found, runtime):
         runtime.adopt()
-        record = resolve_run(run, runtime.runs())
+        record = run_of(run, files, runtime.runs())
         beside = found.loaded.path.parent / ".flowerbed" / "kubernetes" / runtime.namespace / runtime.federation
         chosen = saved(runtime, record).chosen(files)
         if only_list:
             show_results(out, record, record.results or f"the volume of {runtime.federation}", chosen)
             return
         folder = into if into is not None else beside / "runs" / str(record.number) / "results"
+        refuse_nothing(out, record, record.results or f"the volume of {runtime.federation}", chosen)
         with out.working(f"fetching results of run {record.number}"):
             progress = arrived(out, record, chosen)
             if files:

@@ -20,6 +20,13 @@ Where = Annotated[
 FlowerVersion = Annotated[
     str | None, Parameter(name="--flower", help='The Flower release, such as 1.42, instead of the file\'s "flower".')
 ]
+NewFlower = Annotated[
+    str | None,
+    Parameter(
+        name="--flower",
+        help="The Flower release, such as 1.42. Default: the newest proven one that the app's own requirement allows.",
+    ),
+]
 RunConfig = Annotated[
     list[str] | None,
     Parameter(

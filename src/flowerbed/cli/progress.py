@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from flowerbed.cli.output import Output
-
-MB = 1_000_000
+from flowerbed.flower.inside.app_launcher import size_text
 
 
 class Progress:
@@ -19,4 +18,4 @@ class Progress:
         part = done * self._parts // total if total else 0
         if part > self._said:
             self._said = part
-            self._out.step(f"{self._name}: {done / MB:.0f} of {total / MB:.0f} MB")
+            self._out.step(f"{self._name}: {size_text(done)} of {size_text(total)}")

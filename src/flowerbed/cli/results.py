@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,8 @@ from flowerbed.cli.options import LOCAL, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
 from flowerbed.cli.place import federation_at
 from flowerbed.cli.progress import Progress
-from flowerbed.runs.names import resolve_run
+from flowerbed.errors import FlowerbedError, UnknownRunError
+from flowerbed.runs.names import may_name_a_run, resolve_run
 from flowerbed.runs.records import Phase, RunRecord
 from flowerbed.runs.saved import Saved
 
@@ -52,15 +54,43 @@ def results(
 
     runtime = federation_at(file)
     runtime.adopt()
-    record = resolve_run(run, runtime.runs())
+    record = run_of(run, files, runtime.runs())
     folder = runtime.folder.run(record.number) / "results"
     found = local.saved(folder)
     chosen = found.chosen(files)
     if into is not None and not only_list:
+        refuse_nothing(out, record, str(folder), chosen)
         with out.working(f"copying results of run {record.number}"):
             local.copy(folder, chosen, into, arrived(out, record, chosen))
         folder = into
     show_results(out, record, str(folder), chosen)
+
+
+def run_of(run: str, files: Sequence[str], records: Sequence[RunRecord]) -> RunRecord:
+    """Return the run whose results are meant.
+
+    Raises
+    ------
+    UnknownRunError
+        If there is none; where a file stands in its place, with the command to type.
+    """
+    if records and not may_name_a_run(run):
+        command = shlex.join(["flowerbed", "results", "latest", run, *files])
+        raise UnknownRunError(f"{run!r} names no run", hint=f"If it is a file, name the run before it: {command}")
+    return resolve_run(run, records)
+
+
+def refuse_nothing(out: Output, record: RunRecord, folder: str, chosen: Saved) -> None:
+    """Refuse to fetch where all that was asked for is left out; say why.
+
+    Raises
+    ------
+    FlowerbedError
+        If it is.
+    """
+    if chosen.left_out and not chosen.files:
+        show_results(out, record, folder, chosen)
+        raise FlowerbedError(f"nothing of run {record.number} was fetched: all that was asked for is left out")
 
 
 def arrived(out: Output, record: RunRecord, what: Saved) -> Callable[[int], None]:

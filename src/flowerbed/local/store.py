@@ -45,7 +45,9 @@ class Store:
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self.path = path
         if not create and not path.exists():
-            raise StateError("there is no state here yet", where=str(path), hint="Start the federation: flowerbed up")
+            raise StateError(
+                "no federation was started here yet", where=str(path.parent.parent), hint="Start it: flowerbed up"
+            )
         with _explained(path):
             self._db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
             self._db.row_factory = sqlite3.Row

@@ -22,7 +22,7 @@ def row(record: RunRecord) -> list[str]:
     return [
         str(record.number),
         app(record),
-        state(record),
+        f"{state(record)}, waits" if record.waits_for else state(record),
         rounds(record),
         last_metrics(record) or "-",
         submitted(record),

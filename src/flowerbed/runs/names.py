@@ -13,6 +13,12 @@ PREFIX = 6
 _LATEST = ("latest", "last")
 
 
+def may_name_a_run(text: str) -> bool:
+    """Tell whether a text has the shape of a run's name, whatever runs there are."""
+    digits = text.strip().removeprefix("#")
+    return text.strip().lower() in _LATEST or (digits.isascii() and digits.isdigit())
+
+
 def resolve_run(text: str, records: Sequence[RunRecord]) -> RunRecord:
     """Return the run that the text names.
 
@@ -34,7 +40,7 @@ def resolve_run(text: str, records: Sequence[RunRecord]) -> RunRecord:
     if name.lower() in _LATEST:
         return max(records, key=lambda record: record.number)
     digits = name.removeprefix("#")
-    if not (digits.isascii() and digits.isdigit()):
+    if not may_name_a_run(name):
         raise _unknown(f"'{name}' names no run", records)
     by_number = [record for record in records if str(record.number) == digits.lstrip("0")]
     if by_number:

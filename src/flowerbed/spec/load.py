@@ -18,6 +18,7 @@ from flowerbed.spec.words import found
 FEDERATION_FILE = "federation.yaml"
 """What the file is called in its folder."""
 
+_NEW = f"`flowerbed new NAME` writes an app with its {FEDERATION_FILE}."
 _SMALLEST = (
     f"the smallest is {{apiVersion: {API_VERSION}, kind: {KIND}, "
     "metadata: {name: demo}, spec: {supernodes: [{name: supernode}]}}"
@@ -66,12 +67,12 @@ def load(path: Path) -> Loaded:
         raise UsageError(
             "there is no such file",
             where=str(path),
-            hint="`flowerbed new NAME` writes an app with its federation.yaml.",
+            hint=_NEW,
         ) from None
     except IsADirectoryError:
-        raise UsageError(
-            "is a folder, not a file", where=str(path), hint=f"Did you mean {path / 'federation.yaml'}?"
-        ) from None
+        inside = path / FEDERATION_FILE
+        hint = f"Did you mean {inside}?" if inside.is_file() else _NEW
+        raise UsageError("is a folder, not a file", where=str(path), hint=hint) from None
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
     except ValueError as error:  # a null character in the path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -42,10 +43,13 @@ class Given:
         What it is.
     where : str
         The option, or the place in a file, that says so.
+    typed : bool
+        Whether it stands on the command line itself.
     """
 
     value: ConfigValue
     where: str
+    typed: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class ConfigFault:
         Its key.
     message, hint : str
         What is wrong, and what to write; the hint may be empty.
+    typed : str
+        What to write on a command line, whose quotes a shell takes off; empty where the hint says it.
     unknown : bool
         Whether the app has no such key.
     """
@@ -65,6 +71,7 @@ class ConfigFault:
     key: str
     message: str
     hint: str = ""
+    typed: str = ""
     unknown: bool = False
 
 
@@ -89,7 +96,9 @@ def flatten(table: Mapping[str, object], prefix: str = "") -> dict[str, ConfigVa
     return flat
 
 
-def parse_config_arguments(arguments: Iterable[str]) -> dict[str, Given]:
+def parse_config_arguments(
+    arguments: Iterable[str], known: Mapping[str, ConfigValue] | None = None
+) -> dict[str, Given]:
     """Parse what was given with ``--run-config``.
 
     Parameters
@@ -97,6 +106,8 @@ def parse_config_arguments(arguments: Iterable[str]) -> dict[str, Given]:
     arguments : iterable of str
         Each ``key=value``, or several with spaces between them; values are TOML's: ``lr=0.1 name="x"``.
         Or a single path to a TOML file, which is read.
+    known : mapping or None
+        The app's own config, flattened, for what is said of a value that is no TOML; None if it is not known.
 
     Returns
     -------
@@ -119,7 +130,7 @@ def parse_config_arguments(arguments: Iterable[str]) -> dict[str, Given]:
                 where=f"--run-config {argument}",
                 hint="Give either.",
             )
-        config |= _parse_pairs(argument)
+        config |= _parse_pairs(argument, known)
     return config
 
 
@@ -152,7 +163,7 @@ def _fits(value: ConfigValue, own: ConfigValue) -> bool:
 
 
 def _wrong_type(key: str, value: ConfigValue, own: ConfigValue) -> ConfigFault:
-    wanted = _TYPES[type(own)]
+    wanted, typed = _TYPES[type(own)], ""
     match own, value:
         case bool(), str() if value.lower() in ("true", "false"):
             hint = f"write {value.lower()}, without quotes"
@@ -162,25 +173,26 @@ def _wrong_type(key: str, value: ConfigValue, own: ConfigValue) -> ConfigFault:
             hint = f"if the app takes fractions, write {own}.0 in its [tool.flwr.app.config]"
         case str(), _:
             written = str(value).lower() if isinstance(value, bool) else value
-            hint = f'put it in quotes: "{written}"'
+            hint, typed = f'put it in quotes: "{written}"', _in_quotes(key, str(written))
         case _:
             hint = ""
-    return ConfigFault(key, f"wanted {wanted} like the app's own, {found(own)}; found {found(value)}", hint)
+    shown = found(own).removeprefix("the number ")
+    given = f"the text {found(value)}" if isinstance(value, str) else found(value)
+    return ConfigFault(key, f"wanted {wanted}, as the app's own {shown}; found {given}", hint, typed)
 
 
 def _is_number(text: str, kind: type) -> bool:
     try:
-        kind(text)
-    except ValueError:
+        return math.isfinite(kind(text))
+    except (ValueError, OverflowError):
         return False
-    return True
 
 
 def _is_file(argument: str) -> bool:
     return argument.endswith(".toml") and "=" not in argument
 
 
-def _parse_pairs(argument: str) -> dict[str, Given]:
+def _parse_pairs(argument: str, known: Mapping[str, ConfigValue] | None) -> dict[str, Given]:
     where = f"--run-config {argument}"
     rest = _PAIR.sub("", argument).split()
     if rest:
@@ -188,20 +200,47 @@ def _parse_pairs(argument: str) -> dict[str, Given]:
     config: dict[str, ConfigValue] = {}
     for key, value in _PAIR.findall(argument):
         try:
-            config |= flatten(read_toml(f"{key} = {value}"))
+            config |= _given(read_toml(f"{key} = {value}"))
         except NotAConfigValueError as error:
             raise UsageError(str(error), where=where) from None
         except NotTomlError:
             if re.fullmatch(r"[A-Za-z0-9_.-]+", key):
-                raise UsageError(f"{key}: {value} is not a TOML value", where=where, hint=_meant(key, value)) from None
+                raise _not_toml(key, value, where, known) from None
             raise UsageError(f'"{key}" is not a key', where=where) from None
-    return {key: Given(value, where) for key, value in config.items()}
+    return {key: Given(value, where, typed=True) for key, value in config.items()}
 
 
-def _meant(key: str, value: str) -> str:
-    if value.lower() in ("true", "false"):
-        return f"TOML writes it in small letters: {key}={value.lower()}"
-    return f"""Text needs quotes that the shell leaves alone: '{key}="{value.strip("'" + '"')}"'."""
+def _given(table: Mapping[str, object]) -> dict[str, ConfigValue]:
+    """Flatten what a user gives: as in a federation file, a number is finite."""
+    config = flatten(table)
+    for key, value in config.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise NotAConfigValueError(key, "is not a finite number")
+    return config
+
+
+def _not_toml(key: str, value: str, where: str, known: Mapping[str, ConfigValue] | None) -> UsageError:
+    """Return what is wrong with a value that is no TOML, by the type that the app has there."""
+    own = known.get(key) if known is not None else None
+    if value.lower() in ("true", "false") and isinstance(own, bool | None):
+        hint = f"TOML writes it in small letters: {key}={value.lower()}"
+    elif isinstance(own, int | float) and not isinstance(own, bool) and _is_number(value, type(own)):
+        hint = f"TOML writes it {key}={type(own)(value)}"
+    elif known is None or isinstance(own, str):
+        hint = _in_quotes(key, value.strip("'" + '"'))
+    else:
+        fault = next(config_faults(known, {key: value}))
+        return UsageError(f"{key}: {fault.message}", where=where, hint=as_sentence(fault.hint))
+    return UsageError(f"{key}: {value} is not a TOML value", where=where, hint=hint)
+
+
+def _in_quotes(key: str, value: str) -> str:
+    return f"""Text needs quotes that the shell leaves alone: '{key}="{value}"'."""
+
+
+def as_sentence(hint: str) -> str | None:
+    """Return a hint that stands by itself; None for an empty one."""
+    return f"{hint[0].upper()}{hint[1:]}" if hint else None
 
 
 def _read_file(name: str) -> dict[str, Given]:
@@ -214,7 +253,7 @@ def _read_file(name: str) -> dict[str, Given]:
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: a ~ that stands for nobody
         raise UsageError(f"cannot be read: {error}", where=name) from None
     try:
-        config = flatten(read_toml(text))
+        config = _given(read_toml(text))
     except NotTomlError as error:
         raise UsageError(error.message, where=f"{name}:{error.line}:{error.column}") from None
     except NotAConfigValueError as error:

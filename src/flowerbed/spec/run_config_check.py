@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from flowerbed.errors import SpecError, UsageError
 from flowerbed.spec.finding import Finding
 from flowerbed.spec.problems import problem_at
-from flowerbed.spec.run_config import ConfigFault, ConfigValue, Given, config_faults, parse_config_arguments
+from flowerbed.spec.run_config import (
+    ConfigFault,
+    ConfigValue,
+    Given,
+    as_sentence,
+    config_faults,
+    parse_config_arguments,
+)
 
 if TYPE_CHECKING:
     from flowerbed.spec.app import AppManifest
@@ -39,7 +46,7 @@ def run_config(
         For what is wrong on the command line, with the option.
     """
     file = loaded.federation.spec.run.config if loaded is not None else {}
-    given = parse_config_arguments(arguments)
+    given = parse_config_arguments(arguments, manifest.config if manifest is not None else None)
     values = {key: one.value for key, one in given.items()}
     if manifest is not None:
         if loaded is not None and (faults := list(config_faults(manifest.config, file))):
@@ -60,11 +67,12 @@ def run_config(
 
 def _refusal(faults: list[ConfigFault], given: dict[str, Given]) -> UsageError:
     first, *others = faults
-    hint = f"{first.hint[0].upper()}{first.hint[1:]}" if first.hint else None
+    hints = {fault.key: (given[fault.key].typed and fault.typed) or fault.hint for fault in faults}
     if not others:
-        return UsageError(f"{first.key}: {first.message}", where=given[first.key].where, hint=hint)
+        where, hint = given[first.key].where, as_sentence(hints[first.key])
+        return UsageError(f"{first.key}: {first.message}", where=where, hint=hint)
     lines = (
-        f"{given[fault.key].where}: {fault.key}: {fault.message}" + (f" ({fault.hint})" if fault.hint else "")
+        f"{given[fault.key].where}: {fault.key}: {fault.message}" + (f" ({hint})" if (hint := hints[fault.key]) else "")
         for fault in faults
     )
     return UsageError("\n".join(lines))

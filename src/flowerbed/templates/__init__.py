@@ -82,7 +82,7 @@ def check_name(name: str) -> None:
     reason = (
         f"{name!r} is the name of a package that the app depends on"
         if name.lower() in _DEPENDENCIES
-        else f"{name!r} cannot be an app's name: a name has letters (a to z), digits and hyphens, "
+        else f"{name!r} cannot be an app's name: a name has letters (a to z, large or small), digits and hyphens, "
         f"starts with a letter, does not end with a hyphen, and is at most {LONGEST_NAME} long"
     )
     raise UsageError(reason, hint=f"Try: {_suggestion(name)}")
@@ -149,8 +149,8 @@ def _allowed(name: str) -> bool:
 
 def _suggestion(name: str) -> str:
     """Return an allowed name that comes near."""
-    near = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lstrip("0123456789-")[:LONGEST_NAME].rstrip("-")
-    if near.lower() in _DEPENDENCIES:
+    near = re.sub(r"[^A-Za-z0-9]+", "-", name.lower()).strip("-").lstrip("0123456789-")[:LONGEST_NAME].rstrip("-")
+    if near in _DEPENDENCIES:
         near = f"{near}-app"
     return near if _allowed(near) else "my-app"
 

@@ -165,22 +165,22 @@ def load(stage: str, reference: str, files: list[str]) -> None:
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        message = f"the {stage} {reference!r} cannot be imported: {error}"
+        message = f"{reference!r}: {error}"
         if error.name is not None and (module_name == error.name or module_name.startswith(f"{error.name}.")):
             message += "; the app is packed from " + ", ".join(files)
         raise CheckError(stage, message, error) from error
     except BaseException as error:
-        message = f"the {stage} {reference!r} cannot be imported: {type(error).__name__}: {error}"
+        message = f"{reference!r}: {type(error).__name__}: {error}"
         raise CheckError(stage, message, error) from error
     for attribute in attributes.split("."):
         if not hasattr(found, attribute):
             near = difflib.get_close_matches(attribute, dir(found), n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise CheckError(stage, f"the {stage} {reference!r} is not there: {found!r} has no {attribute!r}{hint}")
+            raise CheckError(stage, f"{reference!r} is not there: {found!r} has no {attribute!r}{hint}")
         found = getattr(found, attribute)
     module, kind = _KINDS[stage]
     if not isinstance(found, getattr(importlib.import_module(module), kind)):
-        raise CheckError(stage, f"the {stage} {reference!r} is a {type(found).__name__} and no {kind}")
+        raise CheckError(stage, f"{reference!r} is a {type(found).__name__} and no {kind}")
 
 
 def as_answer(failure: CheckError, app: Path, unpacked: Path) -> dict[str, Any]:
