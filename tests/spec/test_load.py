@@ -130,6 +130,7 @@ def test_every_fault_is_found_in_one_reading() -> None:
     [
         ("metadata: {name: demo}", "metadata: {name: }", "metadata.name: wanted text, found nothing (write it after the colon)"),
         ("spec:\n", "spec:\n  app:\n", "spec.app: wanted a mapping, found nothing (write it after the colon, or leave the key out)"),
+        ("spec:\n", "spec:\n  serverapp: {env: {A: }}\n", "spec.serverapp.env.A: wanted text, found nothing (write it after the colon, or leave the key out)"),
         ("supernodes: [{name: hospital}]", "supernodes:\n    - name:a", 'spec.supernodes[0]: wanted a mapping, found "name:a" (write a space after the colon: name: a)'),
         ("supernodes: [{name: hospital}]", "supernodes:\n    - name:a\n      replicas: 2", '"- name:a" is one text (write a space after the colon: name: …)'),
         ("  supernodes: [{name: hospital}]\n", "", "spec: wanted a mapping, found nothing (write it after the colon)"),

@@ -135,7 +135,8 @@ def _wrong_type(path: Path, wanted: str, value: object, document: Document) -> F
 def _is_required(path: Path) -> bool:
     if not path or not isinstance(path[-1], str):
         return True  # an item of a list
-    fields = _model_at(path[:-1]).model_fields
+    model = _model_within(path[:-1])
+    fields = model.model_fields if model is not None else {}  # a key of the user's own, such as a label's
     return any((info.alias or name) == path[-1] and info.is_required() for name, info in fields.items())
 
 
@@ -159,14 +160,20 @@ def _keys(model: type[BaseModel]) -> list[str]:
 
 
 def _model_at(path: Path) -> type[BaseModel]:
-    model: type[BaseModel] = Federation
+    model = _model_within(path)
+    if model is None:
+        raise LookupError(path)
+    return model
+
+
+def _model_within(path: Path) -> type[BaseModel] | None:
+    """Return the section at a path; None where its keys are the user's own."""
+    model: type[BaseModel] | None = Federation
     for step in path:
-        if isinstance(step, str):
-            model = next(
-                child
-                for name, info in model.model_fields.items()
-                if (info.alias or name) == step and (child := _model_in(info.annotation))
-            )
+        if isinstance(step, str) and model is not None:
+            fields = model.model_fields.items()
+            annotation = next((info.annotation for name, info in fields if (info.alias or name) == step), None)
+            model = _model_in(annotation)
     return model
 
 
