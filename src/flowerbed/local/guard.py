@@ -29,6 +29,7 @@ def main(argv: list[str]) -> int:
     supervisor = os.fork()
     if supervisor == 0:
         processes.die_with_parent(signal.SIGTERM, me)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` has it ignored, and that is inherited
         os.environ[processes.MARK] = command[-1]  # whoever ends what is marked leaves the guard to its work
         os.execv(command[0], command)  # noqa: S606
 
