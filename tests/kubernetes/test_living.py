@@ -115,7 +115,7 @@ def test_a_container_that_our_own_program_ended_is_told_to_runs_that_went_on() -
         pod("site-2", "supernode", **ended(137, "2030-01-01T00:00:10Z")),
     )
     since = datetime(2030, 1, 1, tzinfo=UTC).timestamp()
-    assert found.restarted_by_us(since) == ["restarted site-0 (a run waited for it in vain)"]
+    assert found.restarted_by_us(since) == ["restarted site-0 (a run waited for it, and no reply came)"]
 
 
 @pytest.mark.parametrize(

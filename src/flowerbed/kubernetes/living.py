@@ -19,7 +19,7 @@ from flowerbed.topology.model import Role
 Object = Mapping[str, Any]
 
 _OWN_ENDS = {
-    70: "a run waited for it in vain",
+    70: "a run waited for it, and no reply came",
     75: "a file that it reads when it starts is another one",
     77: "the SuperLink did not let it in",
 }
