@@ -29,7 +29,7 @@ def launch(monkeypatch: pytest.MonkeyPatch) -> Launch:
             return begins
 
         entry = SimpleNamespace(group="console_scripts", name=name, load=load)
-        monkeypatch.setattr(launcher, "distribution", lambda _: SimpleNamespace(entry_points=[entry]))
+        monkeypatch.setattr(launcher, "distribution", lambda _: SimpleNamespace(version="1.42.0", entry_points=[entry]))
         monkeypatch.setattr(sys, "argv", [f"/programs/{name}"])
         monkeypatch.setenv(launcher.WAIT_FOR, f"127.0.0.1:{port}")
         launcher.main()

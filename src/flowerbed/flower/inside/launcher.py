@@ -38,7 +38,7 @@ import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import distribution, version
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -253,9 +253,9 @@ def tidy_up(root: Path) -> None:
         return
 
 
-def say_node_id() -> None:
+def say_node_id(release: str) -> None:
     """Have a SuperNode say which id it has, as those from 1.24 on do by themselves."""
-    if int(version("flwr").split(".")[1]) >= 24:
+    if int(release.split(".")[1]) >= 24:
         return
     state: Any = import_module("flwr.supernode.nodestate.in_memory_nodestate").InMemoryNodeState
     original = state.set_node_id
@@ -275,17 +275,18 @@ def main() -> object:
     waiting = Waiting(os.environ.pop(WAIT_FOR, "").split(","), os.environ.pop(WAIT_FOR_FILE, ""))
     if name == "flower-superexec":
         waiting.go_on(IMPORT_SECONDS)
-    for entry in distribution("flwr").entry_points:
+    flower = distribution("flwr")
+    for entry in flower.entry_points:
         if entry.group == "console_scripts" and entry.name == name:
             program = entry.load()
             break
     else:
         print(f"flowerbed: this release of Flower has no program {name!r}", file=sys.stderr)
         return 127
-    if name == "flower-supernode" and (root := os.environ.get(SCRATCH_ROOT)):
-        tidy_up(Path(root))
     if name == "flower-supernode":
-        say_node_id()
+        if root := os.environ.get(SCRATCH_ROOT):
+            tidy_up(Path(root))
+        say_node_id(flower.version)
     waiting.go_on()
     left = began + float(os.environ.pop(SETTLE, "0")) - time.monotonic()
     if left > 0 and not waiting.took_time:
