@@ -195,19 +195,19 @@ def test_of_two_builders_one_builds_and_the_other_waits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("requirement", "reason"),
+    ("requirement", "reason", "line"),
     [
-        ("cryptography>=46", "flwr==1.22.0 depends on cryptography>=44.0.1,<45.0.0"),
-        ("tomlkit>=0.12,<0.1", "tomlkit"),
-        ("little @ git+file:///nowhere/at/all", "git"),
+        ("cryptography>=46", "flwr==1.22.0 depends on cryptography>=44.0.1,<45.0.0", ":7"),
+        ("tomlkit>=0.12,<0.1", "tomlkit", ":7"),
+        ("little @ git+file:///nowhere/at/all", "git", ""),
     ],
 )
-def test_a_dependency_that_cannot_be_had_is_explained(tmp_path: Path, requirement: str, reason: str) -> None:
+def test_a_dependency_that_cannot_be_had_is_explained(tmp_path: Path, requirement: str, reason: str, line: str) -> None:
     app = make_app(tmp_path / "app", ONE_LINE.replace("tomlkit>=0.12", requirement))
     with pytest.raises(EnvironmentFailed) as caught:
         ensure(ask(app))
     assert reason in caught.value.message
-    assert caught.value.where == str(app / "pyproject.toml")
+    assert caught.value.where == f"{app / 'pyproject.toml'}{line}"
     assert caught.value.hint
     assert list_environments() == []
 
