@@ -18,7 +18,7 @@ from flowerbed.flower.inside.inside_text import plain
 from flowerbed.runs.runtime import Event
 
 PROGRESS_SECONDS = 5.0
-"""Programs are told of progress that often; a command that is done sooner tells them none."""
+"""Seconds between two lines of progress with ``--json``; a shorter command prints none."""
 
 
 class Output:

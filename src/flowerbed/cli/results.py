@@ -94,7 +94,7 @@ def refuse_nothing(out: Output, record: RunRecord, folder: str, chosen: Saved) -
 
 
 def arrived(out: Output, record: RunRecord, what: Saved) -> Callable[[int], None]:
-    """Return what is told of each piece of results that has arrived, and says how far they are."""
+    """Return a callback that counts the bytes that arrive and shows the progress."""
     progress, done = Progress(out, f"results of run {record.number}"), 0
 
     def more(count: int) -> None:
@@ -106,7 +106,7 @@ def arrived(out: Output, record: RunRecord, what: Saved) -> Callable[[int], None
 
 
 def show_results(out: Output, record: RunRecord, folder: str, what: Saved) -> None:
-    """Show what a run's ServerApp saved, and what of it is no file and stays where it is."""
+    """Show the files that a run's ServerApp saved, and what is left out."""
     listed = [{"path": f"{folder}/{file.name}", "bytes": file.size, "name": file.name} for file in what.files]
     left_out = [{"name": name, "why": why} for name, why in what.left_out]
     out.data("results", {"run": record.number, "folder": folder, "files": listed, "left_out": left_out})

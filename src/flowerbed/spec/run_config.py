@@ -15,13 +15,13 @@ from flowerbed.spec.words import found, nearest
 
 ConfigValue: TypeAlias = str | int | float | bool
 
-# flwr.common.config.parse_config_args, unchanged from 1.22 to 1.42. flwr passes over what the pattern does not
-# match; here that is an error.
 _LEAST = -(2**63)
 _TYPES: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 TOO_LARGE = "does not fit into Flower's 64 bits"
 """What is said of a whole number that a run config cannot hold."""
 
+# flwr.common.config.parse_config_args, unchanged from 1.22 to 1.42. flwr passes over what the pattern does not
+# match; here that is an error.
 _PAIR = re.compile(r"(\S+?)=('[^']*'|\"[^\"]*\"|\S+)")
 
 

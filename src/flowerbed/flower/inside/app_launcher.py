@@ -41,7 +41,7 @@ RESULTS_ROOT = "FLOWERBED_RESULTS_ROOT"
 RESULTS = "FLOWERBED_RESULTS"
 SCRATCH_ROOT = "FLOWERBED_SCRATCH_ROOT"
 NEARLY_FULL = 64 * 1024
-"""A volume with fewer free bytes than this is full for whoever writes a model, whatever the error is called."""
+"""A volume with fewer free bytes than this has no room for a model, whatever the error is called."""
 
 
 class Workplace:

@@ -37,7 +37,6 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from importlib import import_module
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -257,7 +256,7 @@ def say_node_id(release: str) -> None:
     """Have a SuperNode say which id it has, as those from 1.24 on do by themselves."""
     if int(release.split(".")[1]) >= 24:
         return
-    state: Any = import_module("flwr.supernode.nodestate.in_memory_nodestate").InMemoryNodeState
+    state: Any = importlib.import_module("flwr.supernode.nodestate.in_memory_nodestate").InMemoryNodeState
     original = state.set_node_id
 
     def saying(self: Any, node_id: int) -> None:
