@@ -18,9 +18,12 @@ from bench.measures import (
     Measure,
     Task,
     cluster,
+    cluster_run,
+    demo,
     helping,
     image,
     large,
+    large_model,
     memory,
     protection,
     render,
@@ -39,12 +42,15 @@ MEASURES: dict[str, Measure] = {
     "render": render.measure,
     "up": up.measure,
     "run": run.measure,
+    "demo": demo.measure,
     "protection": protection.measure,
     "memory": memory.measure,
     "sixteen": sixteen.measure,
     "cluster": cluster.measure,
+    "cluster-run": cluster_run.measure,
     "image": image.measure,
     "large": large.measure,
+    "large-model": large_model.measure,
 }
 
 
@@ -93,7 +99,9 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--pairs", type=_positive, help="measure ours and the baseline so often (up: 5, run: 2)")
+    parser.add_argument(
+        "--pairs", type=_positive, help="measure ours and the baseline so often (default: 5, sixteen: 10 runs)"
+    )
     parser.add_argument("--flower", default=str(DEFAULT.minor), help="the Flower release (default: %(default)s)")
     parser.add_argument("--only", action="append", choices=MEASURES, help="measure only this; can be given again")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to a file as well")

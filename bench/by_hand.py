@@ -73,6 +73,10 @@ class ByHand:
         assert self._control is not None
         return self._control
 
+    def programs(self) -> list[int]:
+        """Return the processes of Flower's programs, those that they started included."""
+        return [*self.pids, *(below for pid in self.pids for below in processes.descendants(pid))]
+
     @property
     def pids(self) -> list[int]:
         """Its long-lived programs."""
@@ -119,14 +123,20 @@ class ByHand:
                 continue
         self._pids.clear()
 
-    def run(self) -> tuple[Done, str]:
-        """Run the app with ``flwr run --stream``; return the command, and Flower's id of the run."""
+    def run(self, *, sample: Callable[[], None] | None = None, every: float = 0.5) -> tuple[Done, str]:
+        """Run the app with ``flwr run --stream``; return the command, and Flower's id of the run.
+
+        Parameters
+        ----------
+        sample : callable or None
+            Called every `every` seconds meanwhile.
+        """
         home = self.folder.home("flwr")
         home.mkdir(parents=True, exist_ok=True)
         before = set(self.control.runs())
         argv = [str(self._bin / "flwr"), "run", str(self._connected_app(home)), CONNECTION, "--stream"]
         env = self._env | {"FLWR_HOME": str(home), "FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
-        done = timed(argv, cwd=home, env=env)
+        done = timed(argv, cwd=home, env=env, sample=sample, every=every)
         (run,) = set(self.control.runs()) - before
         return done, run
 

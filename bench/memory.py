@@ -35,11 +35,6 @@ def memory_of(pids: Iterable[int]) -> Memory:
     return Memory(rss / MEGABYTE, pss / MEGABYTE)
 
 
-def resident(pids: Iterable[int]) -> float:
-    """Return the resident memory of processes together; cheaper than `memory_of`."""
-    return sum(_fields(Path(f"/proc/{pid}/status")).get("VmRSS", 0) for pid in pids) / MEGABYTE
-
-
 def peak(pid: int) -> float:
     """Return the most that a process ever had resident."""
     return _fields(Path(f"/proc/{pid}/status"))["VmHWM"] / MEGABYTE

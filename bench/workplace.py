@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,7 +29,7 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ours:
     """A federation that Flowerbed runs, driven as a user drives it.
 
@@ -40,6 +40,7 @@ class Ours:
     """
 
     app: Path
+    _tool: dict[str, int] | None = field(default=None, init=False)
 
     @property
     def state(self) -> StateFolder:
@@ -57,15 +58,35 @@ class Ours:
 
     def up(self) -> Done:
         """Bring it up, in the background; done when it is observed ready."""
+        self._tool = None
         return timed(self.command("up", "--detach"), cwd=self.app)
 
     def down(self) -> None:
         """Take it down."""
         timed(self.command("down"), cwd=self.app)
 
+    def tool_processes(self) -> dict[str, int]:
+        """Return the tool's own processes while it is up, by name."""
+        supervisor = int(self.status()["supervisor_pid"])
+        stat = Path(f"/proc/{supervisor}/stat").read_text(encoding="utf-8", errors="replace")
+        guard = int(stat[stat.rindex(")") + 2 :].split()[1])
+        assert "flowerbed.local.guard" in processes.command_line(guard)
+        (client,) = [pid for pid in processes.children_by_parent()[supervisor] if _is_client(pid)]
+        return {"supervisor": supervisor, "guard": guard, "control client": client}
+
+    def programs(self) -> list[int]:
+        """Return the processes of Flower's programs, those that they started included."""
+        if self._tool is None:
+            self._tool = self.tool_processes()
+        return [pid for pid in processes.descendants(self._tool["guard"]) if pid not in self._tool.values()]
+
     def status(self) -> dict[str, Any]:
         """Return what `flowerbed status` says."""
         return last(timed(self.command("status"), cwd=self.app), "status")
+
+
+def _is_client(pid: int) -> bool:
+    return " --dialect " in processes.command_line(pid)
 
 
 def last(done: Done, kind: str) -> dict[str, Any]:

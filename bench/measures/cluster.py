@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 RELEASE = "1.22.0"
 IMAGE = "ghcr.io/thunderblok/flower-superexec:0.0.1"
 SUPERNODES = 2
-TARGET = 0.4
+TARGET = 0.9
 TIMES = 3
 PATIENCE_SECONDS = 180.0
 POLL_SECONDS = 0.1

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from bench.commands import timed
 from bench.figures import Figure, Series
 from bench.measures import Task
 from bench.memory import Memory, memory_of, peak
-from bench.workplace import Ours, say
-from flowerbed import processes
+from bench.workplace import say
 
 TARGET_MB = 60.0
 SETTLE_SECONDS = 5.0
@@ -28,7 +25,7 @@ def measure(task: Task) -> Iterator[Figure]:
     ours = task.place.ours(task.place.app("memory"))
     ours.up()
     try:
-        pids = tool_processes(ours)
+        pids = ours.tool_processes()
         time.sleep(SETTLE_SECONDS)
         baseline = [_bare_python() for _ in range(SAMPLES)]
         bare = {kind: Series((Series.of(getattr(item, kind) for item in baseline).median,)) for kind in KINDS}
@@ -77,20 +74,6 @@ def measure(task: Task) -> Iterator[Figure]:
         Series((flower.pss,)),
         note=f"SuperLink, 2 SuperNodes, 3 SuperExecs; RSS {flower.rss:.1f} MB",
     )
-
-
-def tool_processes(ours: Ours) -> dict[str, int]:
-    """Return the tool's own processes of a federation that is up, by name."""
-    supervisor = int(ours.status()["supervisor_pid"])
-    stat = Path(f"/proc/{supervisor}/stat").read_text(encoding="utf-8", errors="replace")
-    guard = int(stat[stat.rindex(")") + 2 :].split()[1])
-    assert "flowerbed.local.guard" in processes.command_line(guard)
-    (client,) = [
-        pid
-        for pid in processes.children_by_parent()[supervisor]
-        if f"{os.sep}client.py --dialect" in processes.command_line(pid)
-    ]
-    return {"supervisor": supervisor, "guard": guard, "control client": client}
 
 
 def _bare_python() -> Memory:

@@ -9,7 +9,7 @@ from bench.figures import Figure, Series
 from bench.measures import Task
 from bench.workplace import say
 
-TARGET = 1.2
+TARGET = 0.6
 
 
 def measure(task: Task) -> Iterator[Figure]:
