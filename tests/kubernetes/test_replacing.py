@@ -43,6 +43,17 @@ def test_nothing_is_replaced_by_the_same_objects(layout: str) -> None:
             [Change("superexec-serverapp", Act.RESTART, "another environment variable: GREETING", ends_runs=True)],
         ),
         (
+            applied(SMALL + "  execution: Isolated\n"),
+            [
+                Change("superexec-serverapp", Act.RESTART, "another execution", ends_runs=True),
+                Change("site", Act.RESTART, "another execution"),
+            ],
+        ),
+        (
+            applied(SMALL.replace("replicas: 2", "replicas: 2, env: {COLOUR: red}, execution: Isolated")),
+            [Change("site", Act.RESTART, "another execution, another environment variable: COLOUR")],
+        ),
+        (
             applied(SMALL.replace("replicas: 2", "replicas: 2, nodeConfig: {dataset: chest}")),
             [Change("site", Act.RESTART, "another option: --node-config")],
         ),

@@ -24,7 +24,9 @@ def unit(name: str, role: str, *argv: str, **env: str) -> PlannedUnit:
 
 
 SUPERLINK = unit("superlink", "superlink", "--ssl-certfile", SERVED, "--secret", SECRET, "--port", "4001")
-SERVERAPP = unit("superexec-serverapp", "superexec-serverapp", "--root", CA, "--secret", SECRET, GREETING="hello")
+_SERVERAPP = ("superexec-serverapp", "superexec-serverapp", "--root", CA, "--secret", SECRET)
+SERVERAPP = unit(*_SERVERAPP, GREETING="hello")
+ISOLATED = unit(*_SERVERAPP, GREETING="hello", FLOWERBED_EXECUTION="Isolated")
 SITE = unit("site-0", "supernode", "--root", CA, "--node-config", "partition-id=0")
 OTHER_SITE = unit("site-1", "supernode", "--root", CA, "--node-config", "partition-id=1")
 
@@ -39,7 +41,7 @@ def elsewhere(one: PlannedUnit) -> PlannedUnit:
 
 BOTH = "run 7 is not finished, and superlink and superexec-serverapp would restart"
 RUNNING = plan(SUPERLINK, SERVERAPP, SITE)
-GREETING = unit("superexec-serverapp", "superexec-serverapp", "--root", CA, "--secret", SECRET, GREETING="bye")
+GREETING = unit(*_SERVERAPP, GREETING="bye")
 PORT = unit("superlink", "superlink", "--ssl-certfile", SERVED, "--secret", SECRET, "--port", "4002")
 DATA = unit("site-0", "supernode", "--root", CA, "--node-config", "partition-id=0 data='b c'")
 
@@ -51,6 +53,10 @@ DATA = unit("site-0", "supernode", "--root", CA, "--node-config", "partition-id=
         (
             plan(SUPERLINK, GREETING, SITE),
             "run 7 is not finished, and superexec-serverapp would restart: another environment variable: GREETING",
+        ),
+        (
+            plan(SUPERLINK, ISOLATED, SITE),
+            "run 7 is not finished, and superexec-serverapp would restart: another execution",
         ),
         (plan(PORT, SERVERAPP, SITE), "run 7 is not finished, and superlink would restart: another option: --port"),
         (

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from flowerbed.errors import Problem, SpecError, UsageError
 from flowerbed.spec.defaults import default_federation
 from flowerbed.spec.load import load, parse
-from flowerbed.spec.model import Federation, Layout
+from flowerbed.spec.model import Execution, Federation, Layout
 
 SMALL = """\
 apiVersion: flowerbed.dev/v1alpha1
@@ -72,6 +72,7 @@ def place_of_caret(text: str) -> tuple[str, int, int]:
 def test_all_that_is_not_said_has_a_default() -> None:
     spec = parse(SMALL, "federation.yaml").federation.spec
     assert (spec.flower, spec.python, spec.layout, spec.app.path) == (None, None, Layout.COLOCATED, ".")
+    assert spec.execution_of(spec.serverapp) is spec.execution_of(spec.supernodes[0]) is Execution.WARM
     assert (spec.supernode_count, spec.run.timeout_seconds) == (1, None)
 
 
@@ -184,6 +185,8 @@ def test_what_to_write_is_said_when_version_and_kind_are_missing() -> None:
         ("supernodes: [{name: a, replicas: ^10001}]", "spec.supernodes[0].replicas: 10001 is too many: a pool has at most 10000 SuperNodes"),
         ("supernodes: [{name: a, replicas: ^2.5}]", "spec.supernodes[0].replicas: wanted a whole number, found the number 2.5"),
         ("supernodes: [{name: a, replicas: ^true}]", "spec.supernodes[0].replicas: wanted a whole number, found true"),
+        ("supernodes: [{name: a, execution: ^isolated}]", 'spec.supernodes[0].execution: wanted Warm or Isolated, found "isolated" (write Isolated)'),
+        ("supernodes: [{name: a}]\n  execution: ^Fork", 'spec.execution: wanted Warm or Isolated, found "Fork"'),
         ("supernodes: [{name: ^superlink}]", 'spec.supernodes[0].name: "superlink" is the name of a component of every federation (choose another name for the pool)'),
         ("supernodes: [{name: ^superexec-x}]", 'spec.supernodes[0].name: "superexec-x" is the name of a component of every federation (choose another name for the pool)'),
         ("supernodes: [{name: a, nodeConfig: {^partition-id: 0}}]", "spec.supernodes[0].nodeConfig.partition-id: is filled in for each SuperNode (remove it)"),

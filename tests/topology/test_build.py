@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tomllib
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowerbed.flower.releases import DEFAULT, find
+from flowerbed.flower.families.common import EXECUTION
+from flowerbed.flower.releases import DEFAULT, RELEASES, find
 from flowerbed.flower.values import Address
 from flowerbed.spec.load import parse
 from flowerbed.topology.build import build, external_unit, node_config_argument, pools
@@ -96,6 +98,45 @@ def test_every_component_dials_only_ports_that_another_listens_on() -> None:
 def test_a_pools_environment_reaches_its_own_programs_only() -> None:
     with_data = {component.name for component in topology().components if component.environment.get("DATA") == "/data"}
     assert with_data == {"hospital-0", "hospital-0-superexec", "hospital-1", "hospital-1-superexec"}
+
+
+EXECUTIONS = """
+apiVersion: flowerbed.dev/v1alpha1
+kind: Federation
+metadata: {name: clinic}
+spec:
+  SPEC
+  superlink: {expose: {fleetAddress: "fl.example.org:9092"}}
+  supernodes:
+    - {name: hospital, replicas: 2}
+    - {name: lab, execution: Warm}
+    - {name: far, external: true, execution: Isolated}
+"""
+
+
+@pytest.mark.parametrize(
+    ("spec", "isolated"),
+    [
+        ("execution: Warm", []),
+        ("serverapp: {execution: Isolated}", ["superexec-serverapp"]),
+        ("execution: Isolated", ["superexec-serverapp", "hospital-0-superexec", "hospital-1-superexec"]),
+        (
+            "execution: Isolated\n  serverapp: {execution: Warm}",
+            ["hospital-0-superexec", "hospital-1-superexec"],
+        ),
+    ],
+)
+def test_superexecs_are_told_to_isolate_their_apps_and_nobody_is_told_of_the_default(
+    spec: str, isolated: list[str]
+) -> None:
+    federation = parse(EXECUTIONS.replace("SPEC", spec), "f.yaml").federation
+    for row in RELEASES:
+        made = build(federation, row.contract, row.minor)
+        told = {one.name: one.environment[EXECUTION] for one in made.components if EXECUTION in one.environment}
+        assert told == dict.fromkeys(isolated, "Isolated")
+        assert all(EXECUTION not in one.environment for one in made.components if one.role is Role.SUPERNODE)
+        supernode, superexec = external_unit(federation, "far-0", row.contract, row.minor).components
+        assert (supernode.environment.get(EXECUTION), superexec.environment[EXECUTION]) == (None, "Isolated")
 
 
 CONFIG_VALUES = st.one_of(

@@ -12,7 +12,7 @@ from typing import Any
 
 from flowerbed.kubernetes.labels import COMPONENT, TRUST, VERSION
 from flowerbed.kubernetes.living import label, metadata, name
-from flowerbed.runs.changes import Act, Change, options, some
+from flowerbed.runs.changes import Act, Change, options, some, variables
 from flowerbed.topology.model import Role
 
 Object = Mapping[str, Any]
@@ -68,7 +68,7 @@ def _reason(before: Object, after: Object) -> str:
     parts = [
         *of("whole"),
         some("option", "options", of("option")),
-        some("environment variable", "environment variables", of("variable")),
+        *variables(of("variable")),
         some("setting", "settings", of("field")),
     ]
     return ", ".join(filter(None, parts)) or "another Pod template"
@@ -87,12 +87,34 @@ def _facts(template: Object) -> Iterator[tuple[tuple[str, str], str]]:
         yield ("whole", "another image"), f"{called} {container.get('image')}"
         for variable in container.get("env") or []:
             yield ("variable", str(variable.get("name"))), f"{called} {_text(variable)}"
-        words = [str(word) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
+        own, words = _own_variables([*(container.get("command") or []), *(container.get("args") or [])])
+        for program, word in own:
+            variable, _, value = word.partition("=")
+            yield ("variable", variable), f"{called} {program} {value}"
         for option, said in options(words).items():
             yield ("option", option), f"{called} {said}"
         for key, value in container.items():
             if key not in ("name", "image", "env", "command", "args"):
                 yield ("field", key), f"{called} {_text(value)}"
+
+
+def _own_variables(line: list[object]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Return the variables of single programs of a container, each with its program, and the words of the rest.
+
+    Our init is told of a program by ``-- NAME env VARIABLE=VALUE … PROGRAM …`` (`flowerbed.kubernetes.manifests.pod`).
+    """
+    own: list[tuple[str, str]] = []
+    words: list[str] = []
+    program = ""
+    for word in map(str, line):
+        if word == "env" and words[-2:-1] == ["--"]:
+            program = words[-1]
+        elif program and "=" in word:
+            own.append((program, word))
+        else:
+            program = ""
+            words.append(word)
+    return own, words
 
 
 def _text(value: Any) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from flowerbed.errors import UsageError
 from flowerbed.local.plan import TRUST_VERSION, WAIT_FOR, Plan, PlannedComponent, PlannedUnit
 from flowerbed.local.versions import SERVED, holding, versions_of, without_versions
-from flowerbed.runs.changes import Act, Change, named, options, reasons, refusal, some
+from flowerbed.runs.changes import Act, Change, named, options, reasons, refusal, some, variables
 from flowerbed.topology.model import Role
 
 _RUNS_NEED = (Role.SUPERLINK.value, Role.SERVERAPP_SUPEREXEC.value)
@@ -94,11 +94,11 @@ def _reason(before: PlannedUnit, after: PlannedUnit, running: Plan, wanted: Plan
     if any(one.ports != other.ports or one.dials != other.dials for one, other in pairs):
         return "another port"
     words = _different(pairs, lambda component: options(component.argv[1:]))
-    variables = [name for name in _different(pairs, _variables) if name not in (TRUST_VERSION, WAIT_FOR)]
+    others = [name for name in _different(pairs, _variables) if name not in (TRUST_VERSION, WAIT_FOR)]
     files = _different(pairs, lambda component: versions_of(component.env))
     parts = [
         some("option", "options", words),
-        some("environment variable", "environment variables", variables),
+        *variables(others),
         f"another {' and '.join(files)}" if files else "",
     ]
     return ", ".join(filter(None, parts)) or "another command line"
@@ -108,9 +108,9 @@ def _only_served(before: PlannedUnit, after: PlannedUnit) -> bool:
     """Tell whether nothing but the SuperLink's certificate is another one: a run goes on from the database then."""
     pairs = list(zip(before.components, after.components, strict=False))
     files = _different(pairs, lambda component: versions_of(component.env))
-    variables = _different(pairs, _variables)
+    others = _different(pairs, _variables)
     alike = len(before.components) == len(after.components) and all(one.argv == other.argv for one, other in pairs)
-    return alike and set(files) == {SERVED} and variables == [TRUST_VERSION]
+    return alike and set(files) == {SERVED} and others == [TRUST_VERSION]
 
 
 def _different(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from flowerbed.errors import UsageError
+from flowerbed.flower.families.common import EXECUTION
 
 _NAMED = 4
 """So many units are named at most, before the rest is counted."""
@@ -103,6 +104,13 @@ def some(one: str, several: str, names: Sequence[str]) -> str:
     if not names:
         return ""
     return f"another {one}: {names[0]}" if len(names) == 1 else f"other {several}: {', '.join(sorted(names))}"
+
+
+def variables(names: Iterable[str]) -> list[str]:
+    """Return as parts of a reason that some environment variables are other ones; one of ours by its field."""
+    others = [name for name in names if name != EXECUTION]
+    found = ["another execution"] if EXECUTION in names else []
+    return [*found, some("environment variable", "environment variables", others)]
 
 
 def options(words: Iterable[str]) -> dict[str, str]:

@@ -58,6 +58,13 @@ class Layout(StrEnum):
     QUICKSTART = "Quickstart"
 
 
+class Execution(StrEnum):
+    """How the process of a ServerApp or ClientApp begins."""
+
+    WARM = "Warm"
+    ISOLATED = "Isolated"
+
+
 class NodeDrain(StrEnum):
     """What a node drain does with the SuperLink and the ServerApp's SuperExec."""
 
@@ -127,6 +134,9 @@ class SuperNodePool(Placement):
 
     env: Environment = Field(default_factory=dict)
     """Environment variables for the pool's ClientApps."""
+
+    execution: Annotated[Execution, Field(strict=False)] | None = None
+    """How the pool's ClientApps begin. Default: as spec.execution says."""
 
     env_from: Annotated[tuple[EnvFromSource, ...], Field(strict=False)] = ()
     """More environment variables, from Secrets and ConfigMaps; Kubernetes only."""
@@ -208,6 +218,9 @@ class ServerApp(Placement):
     env: Environment = Field(default_factory=dict)
     """Environment variables for the ServerApp."""
 
+    execution: Annotated[Execution, Field(strict=False)] | None = None
+    """How ServerApps begin. Default: as spec.execution says."""
+
     env_from: Annotated[tuple[EnvFromSource, ...], Field(strict=False)] = ()
     """More environment variables, from Secrets and ConfigMaps; Kubernetes only."""
 
@@ -281,6 +294,10 @@ class FederationSpec(Section):
     layout: Annotated[Layout, Field(strict=False)] = Layout.COLOCATED
     """Colocated: a SuperNode and the SuperExec of its ClientApps are one unit. Quickstart: each is its own."""
 
+    execution: Annotated[Execution, Field(strict=False)] = Execution.WARM
+    """Each message has a process of its own. Warm: it is forked from one that has imported Flower and the app's
+    libraries, where that is safe. Isolated: it is a new interpreter."""
+
     app: App = App()
     """The Flower App."""
 
@@ -328,6 +345,10 @@ class FederationSpec(Section):
         """Whether a proxy stands before the SuperLink on Kubernetes, said or not."""
         protected = self.layout is Layout.COLOCATED and self.tls_mode is not TlsMode.DISABLED
         return protected and self.security.control_api is not ControlApi.OPEN
+
+    def execution_of(self, side: SuperNodePool | ServerApp) -> Execution:
+        """Return how the ClientApps of a pool, or ServerApps, begin, said or not."""
+        return side.execution or self.execution
 
     @property
     def supernode_count(self) -> int:

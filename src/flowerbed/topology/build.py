@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 
 from flowerbed.flower.contract import Program, Protection, ReleaseContract
-from flowerbed.flower.families.common import SCRATCH_ROOT
+from flowerbed.flower.families.common import EXECUTION, SCRATCH_ROOT
 from flowerbed.flower.release import Minor
 from flowerbed.flower.values import Address, ScratchFolder, Value
-from flowerbed.spec.model import Federation, Layout, SuperNodePool
+from flowerbed.spec.model import Execution, Federation, Layout, ServerApp, SuperNodePool
 from flowerbed.spec.run_config import ConfigValue
 from flowerbed.spec.tls import TlsMode
 from flowerbed.topology.model import PARTITION_ID, SUPERLINK, Component, Pool, Role, Topology, Unit
@@ -56,7 +56,7 @@ def server_units(federation: Federation, contract: ReleaseContract, minor: Minor
         SERVERAPP_SUPEREXEC,
         Role.SERVERAPP_SUPEREXEC,
         contract.serverapp_superexec(minor, protection(federation), superlink=SUPERLINK),
-        env=federation.spec.serverapp.env,
+        env={**federation.spec.serverapp.env, **_execution(federation, federation.spec.serverapp)},
     )
     return Unit(SUPERLINK, (superlink,)), Unit(SERVERAPP_SUPEREXEC, (serverapp,), after=(SUPERLINK,))
 
@@ -107,11 +107,17 @@ def _supernode_units(
         f"{name}-superexec",
         Role.CLIENTAPP_SUPEREXEC,
         contract.clientapp_superexec(minor, protection(federation), supernode=name),
-        env=env,
+        env={**env, **_execution(federation, pool)},
     )
     if federation.spec.layout is Layout.COLOCATED:
         return [Unit(name, (supernode, superexec), after=(SUPERLINK,))]
     return [Unit(name, (supernode,), after=(SUPERLINK,)), Unit(superexec.name, (superexec,), after=(name,))]
+
+
+def _execution(federation: Federation, side: SuperNodePool | ServerApp) -> dict[str, Value]:
+    """Return what tells a SuperExec how its apps begin; nothing where they do as unless told otherwise."""
+    said = federation.spec.execution_of(side)
+    return {} if said is Execution.WARM else {EXECUTION: said.value}
 
 
 def _component(name: str, role: Role, program: Program, *, env: Mapping[str, Value] | None = None) -> Component:

@@ -20,6 +20,9 @@ RESULTS_ROOT = "FLOWERBED_RESULTS_ROOT"
 SCRATCH_ROOT = "FLOWERBED_SCRATCH_ROOT"
 """Tells the launchers of ClientApps and of their SuperNode below which folder each run has one to work in."""
 
+EXECUTION = "FLOWERBED_EXECUTION"
+"""Tells a SuperExec's launcher how the processes of its apps begin: ``Warm``, as without it, or ``Isolated``."""
+
 
 def environment() -> dict[str, Value]:
     """Return what each of Flower's programs gets.
