@@ -73,6 +73,21 @@ def test_doctor_finds_what_up_refuses_and_says_it_in_the_same_words(
     assert wrong[0]["next"]
 
 
+def test_a_lever_that_there_is_not_is_named_with_those_that_there_are(
+    folder: Path, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLOWERBED_CACHE_DIR", str(folder.parent / "cache"))
+    monkeypatch.setenv("FLOWERBED_LEVERS", "hold, forc")
+    status, said = say("up")
+    assert status == 2
+    assert "FLOWERBED_LEVERS: there is no lever 'forc'; did you mean 'fork'?" in said
+    assert "Levers are fork, hold, pace, " in said
+    assert not (folder / ".flowerbed" / "state.db").exists()
+    status, said = say("doctor", "--json")
+    [wrong] = [check for check in map(json.loads, said.splitlines()) if check["state"] == "wrong"]
+    assert (status, wrong["id"]) == (1, "execution")
+
+
 @pytest.mark.parametrize(
     ("spec", "where", "words"),
     [

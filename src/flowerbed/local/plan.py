@@ -33,6 +33,7 @@ from flowerbed.processes import MARK
 from flowerbed.topology.model import SUPERLINK, Component, Role, Topology
 from flowerbed.trust import layout as trust_layout
 from flowerbed.trust.layout import TrustLayout
+from flowerbed_inside.launch.levers import LEVERS
 
 FORMAT = 1
 WAIT_FOR = "FLOWERBED_WAIT_FOR"
@@ -64,8 +65,10 @@ _PASSED_ON = (
         "OPENBLAS_NUM_THREADS",
         "MKL_NUM_THREADS",
     ),
+    LEVERS,
 )
-"""Of the user's environment: who and where they are, their certificates, proxies, and how to compute."""
+"""Of the user's environment: who and where they are, their certificates, proxies, how to compute, and which levers are
+on."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from flowerbed.errors import AppError, ReleaseError, UsageError
 from flowerbed.flower.contract import ReleaseContract
 from flowerbed.flower.missing import surely_missing
 from flowerbed.flower.releases import Row, choose_locked
-from flowerbed.local import machine, ports
+from flowerbed.local import machine, ports, warmth
 from flowerbed.local.plan import Plan
 from flowerbed.local.runtime import LocalRuntime
 from flowerbed.local.source import Source
@@ -62,6 +62,7 @@ class Preflight:
             ("app", self._check_app),
             ("flower", self._check_release),
             ("fits", self._check_size),
+            ("execution", self._check_execution),
             ("superlink", self._check_superlink),
             ("folder", self._check_folder),
             ("app-python", self._check_python),
@@ -134,6 +135,9 @@ class Preflight:
         for finding in check_local(federation, machine.cores(), machine.memory()):
             raise self._source.problem(finding.path, finding.message, finding.hint)
         return f"{counted(len(self.topology.components), 'program')} in this machine's memory"
+
+    def _check_execution(self) -> str:
+        return warmth.told(self._source.federation.spec)
 
     def _check_superlink(self) -> str:
         """Check how the SuperLink is reached: its certificate, its ports, and who else may dial it."""
