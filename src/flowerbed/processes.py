@@ -54,7 +54,7 @@ def spawn(argv: list[str], *, env: dict[str, str], cwd: Path, log: Path, nice: i
     """Start a program in a session of its own, its output appended to a log; return its process id.
 
     It is killed when this process dies. It sees no terminal, so a Ctrl-C meant for us does not reach it. With `nice`
-    above 0 it and its children give way to others when processors are short.
+    above 0 it and its children give way to others when processors are short, if `session_gives_way` says that too.
     """
     parent = os.getpid()
     with opened(log) as output:
@@ -88,6 +88,33 @@ def death_sentence(parent: int, nice: int = 0) -> Callable[[], None]:
         os.nice(nice)
 
     return prepare
+
+
+def session_gives_way(pid: int, nice: int) -> bool:
+    """Have a process's whole session give way to others, where the kernel shares processors among sessions.
+
+    There (``kernel.sched_autogroup_enabled``, the default of Debian and Ubuntu) a process's own nice value counts only
+    within its session. Without privilege the kernel takes one such request in 0.1 s from all users together.
+
+    Parameters
+    ----------
+    pid : int
+        A process of the session.
+    nice : int
+        How nice the session is to be.
+
+    Returns
+    -------
+    bool
+        False if it is to be tried again a little later.
+    """
+    try:
+        Path(f"/proc/{pid}/autogroup").write_text(str(nice))
+    except BlockingIOError:  # EAGAIN
+        return False
+    except OSError:  # the process is gone, or this kernel knows no such groups
+        pass
+    return True
 
 
 def children_by_parent() -> dict[int, list[int]]:

@@ -17,7 +17,7 @@ from environments import environment_python, flower_process_environment
 from flowerbed.flower import apis, private_api
 from flowerbed.flower.apis import Api
 from flowerbed.flower.contract import UNPROTECTED, Program, Protection
-from flowerbed.flower.inside import wedge
+from flowerbed.flower.inside import superlink_launcher, wedge
 from flowerbed.flower.inside.inside_control import HTTP_PATHS
 from flowerbed.flower.releases import Row
 from flowerbed.flower.values import Value
@@ -194,6 +194,27 @@ def test_the_supernode_still_says_what_we_listen_for(row: Row, installed: Instal
     # Whatever else it says of a message or of a run's end is something that we know of.
     endings = [line for line in said if re.match(r"Failed to \w+ (message|task)|.*Ignoring", line)]
     assert set(endings) <= set(replied)
+
+
+PRAGMA = """\
+import runpy, sys
+launcher, database, release = sys.argv[1:]
+runpy.run_path(launcher)["wait_longer_for_sqlite"]()
+if release == "1.22":  # keeps its objects in memory
+    from flwr.server.superlink.linkstate import LinkStateFactory
+    store = LinkStateFactory(database).state()
+else:
+    from flwr.supercore.object_store import ObjectStoreFactory
+    store = ObjectStoreFactory(database).store()
+[answer] = store.query("PRAGMA busy_timeout")
+print(*answer.values())
+"""
+
+
+def test_a_superlink_waits_as_long_for_its_database_as_it_was_told(row: Row, installed: Installed) -> None:
+    database = installed.home / "state.db"
+    said = installed.run("python", "-c", PRAGMA, superlink_launcher.__file__, str(database), str(row.minor))
+    assert said.split()[-1] == "25000"
 
 
 def test_the_environment_has_exactly_the_release(row: Row, installed: Installed) -> None:

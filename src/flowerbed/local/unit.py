@@ -21,6 +21,8 @@ GRACE_SECONDS = 5.0
 NICE = {Role.CLIENTAPP_SUPEREXEC.value: 10}
 """ClientApps give way to the SuperLink: when many of them kept it from its processor, SuperNodes waited longer than
 the 5 s of its database for their turn to write, and lost their replies (16 SuperNodes on 2 cores, Flower 1.41)."""
+AUTOGROUP_SECONDS = 0.1
+"""How often the kernel lets somebody without privilege say how nice a session is."""
 COMPONENT_MARK = "FLOWERBED_COMPONENT"
 
 Report = Callable[[str, str, str], None]
@@ -91,7 +93,9 @@ class UnitRunner:
         """Start the unit, and start it again with back-off whenever it ends, until `stop`."""
         while not self._stopping:
             self._start()
+            giving_way = asyncio.create_task(self._give_way())
             await self._ended.wait()
+            giving_way.cancel()
             if self._stopping:
                 break
             lived = time.monotonic() - self._started_at
@@ -190,6 +194,13 @@ class UnitRunner:
             except OSError as error:
                 self.end(f"{component.name} cannot be started: {error}")
                 return
+
+    async def _give_way(self) -> None:
+        """Have the sessions of those that are nice give way, not only their processes; nobody waits for it."""
+        for component in self.unit.components:
+            nice, pid = NICE.get(component.role, 0), self.pids.get(component.name, 0)
+            while nice and pid in self.pids.values() and not processes.session_gives_way(pid, nice):
+                await asyncio.sleep(AUTOGROUP_SECONDS)
 
     async def _clear_away(self, *, grace: float = GRACE_SECONDS) -> None:
         """End what is left of the unit, gently and then not, grandchildren included."""

@@ -9,7 +9,6 @@ It runs in Flower's environment: standard library and flwr only.
 import functools
 import json
 import sqlite3
-import sqlite3.dbapi2
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -25,10 +24,11 @@ PRIVATE = {
     "flwr.server.superlink.linkstate.sql_linkstate:SqlLinkState.store_message_ins": ">=1.26",
     "flwr.server.superlink.linkstate.sql_linkstate:SqlLinkState.store_message_res": ">=1.26",
     "flwr.server.superlink.linkstate.sql_linkstate:SqlLinkState.get_message_res": ">=1.26",
+    "flwr.supercore.sql_mixin:SQLITE_PRAGMAS": ">=1.26",
 }
 """What is used of Flower that it does not promise to keep, as ``module:attribute``, and in which releases.
 
-Without it nothing is counted, and a run is judged by its log alone."""
+Without the methods nothing is counted, and a run is judged by its log alone. Without the last, writers wait 5 s."""
 
 OF_OTHERS = "flower-superexec"
 """The program under whose name the launcher of other programs lies beside this one."""
@@ -44,8 +44,23 @@ def wait_longer_for_sqlite() -> None:
     """Have every later connection to an SQLite database wait longer for its turn to write.
 
     The default is 5 s. When sixteen SuperNodes push their replies at once on two cores, some writers of the SuperLink
-    wait longer than that; it then answers 500, and the SuperNode drops the reply (seen on 1.41).
+    wait longer than that; it then answers 500, and the SuperNode drops the reply (seen on 1.41). Up to 1.25 Flower
+    leaves it at SQLite's default; later releases set it on each connection, so what they set is changed.
     """
+    try:
+        module: Any = import_module("flwr.supercore.sql_mixin")
+    except ImportError:  # before 1.26
+        _connect_patiently()
+        return
+    busy = ("busy_timeout", str(round(1000 * SQLITE_SECONDS)))
+    try:
+        others = tuple(pragma for pragma in module.SQLITE_PRAGMAS if pragma[0] != busy[0])
+        module.SQLITE_PRAGMAS = (busy, *others)  # first, as Flower has it: the others may have to wait too
+    except (AttributeError, TypeError, IndexError) as error:
+        print(f"flowerbed: SQLite's time to wait stays Flower's: {error!r}", file=sys.stderr, flush=True)
+
+
+def _connect_patiently() -> None:
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect
 
     def patient(*args: Any, **options: Any) -> sqlite3.Connection:
@@ -53,8 +68,7 @@ def wait_longer_for_sqlite() -> None:
             options.setdefault("timeout", SQLITE_SECONDS)
         return connect(*args, **options)
 
-    for module in (sqlite3, sqlite3.dbapi2):  # SQLAlchemy asks the second
-        module.connect = patient  # type: ignore[attr-defined]
+    sqlite3.connect = patient  # type: ignore[assignment]
 
 
 class Counting:
