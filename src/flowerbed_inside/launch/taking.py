@@ -1,0 +1,38 @@
+"""Which levers each of Flower's programs takes.
+
+It runs in Flower's environment: standard library and flwr only.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from flowerbed_inside.launch import backoff, holding, logs, pace
+from flowerbed_inside.launch.levers import is_on, take
+from flowerbed_inside.launch.news import News
+
+
+def take_levers(program: str) -> None:
+    """Take a program's levers, in its process and before it begins.
+
+    Parameters
+    ----------
+    program : str
+        Its name.
+    """
+    match program:
+        case "flower-superlink":
+            take("hold", functools.partial(holding.take, News()))
+        case "flower-supernode":
+            news = News()
+            take("hold" if is_on("hold") else "pace", functools.partial(holding.take, news))  # both need its server
+            take("pace", functools.partial(pace.supernode, news))
+            take("backoff", backoff.take)
+        case "flower-superexec":
+            take("pace", pace.superexec)
+        case "flwr-serverapp":
+            take("pace", pace.grid)
+            take("backoff", backoff.take)
+            take("logs", logs.take)
+        case "flwr-clientapp":
+            take("backoff", backoff.take)
