@@ -22,7 +22,6 @@ from flowerbed import cli
 from flowerbed.cli.env import _row as environment_row
 from flowerbed.environments.pruning import Listed
 from flowerbed.errors import SpecError
-from flowerbed.flower.inside import wedge
 from flowerbed.flower.releases import DEFAULT, RELEASES
 from flowerbed.kubernetes import permissions, waiting
 from flowerbed.kubernetes.audit.checks import CHECKS
@@ -44,6 +43,7 @@ from flowerbed.spec.lock import read_lock
 from flowerbed.spec.model import Federation
 from flowerbed.spec.section import Borrowed
 from flowerbed.trust.seen import Certificate, Node
+from flowerbed_inside.unit import wedge
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(flowerbed.__file__).parent
