@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from flowerbed.kubernetes import living
+from flowerbed.kubernetes.applying import owned
 from flowerbed.kubernetes.labels import COMPONENT, INSTANCE, VERSION
 from flowerbed.topology.model import Role
+from flowerbed_inside.launch.execution import ASKED_FOR
+from kubernetes.federations import SMALL, rendered, workloads
 
 
 def workload(component: str, replicas: int = 1, kind: str = "StatefulSet") -> dict[str, Any]:
@@ -131,3 +134,44 @@ def test_a_pod_that_never_started_waits_for_what_it_mounts(status: Any, node: st
     waiting = pod("site-0", "supernode", containerStatuses=[status])
     waiting["spec"]["nodeName"] = node
     assert living.never_started(waiting) is told
+
+
+def executions(text: str, layout: str, logs: dict[str, str]) -> dict[str, tuple[str, str, str]]:
+    """Return what is known of the Pods of a federation whose workloads are as they are rendered."""
+    items = [owned(item, "demo", "ns", "1.42.0") for item in workloads(rendered(text, layout))]
+    pods = []
+    for item in items:
+        one = pod("", item["metadata"]["labels"][COMPONENT], **READY)
+        one["metadata"]["name"] = item["metadata"]["name"]
+        pods.append(one | {"spec": item["spec"]["template"]["spec"]})
+    found = living.read("demo", "ns", items, pods)
+    assert {living.name(one) for one in found.telling} >= logs.keys()
+    known = found.components(logs)
+    return {one.name: (one.execution, one.execution_why, one.remark) for one in known}
+
+
+def log(mode: str, why: str) -> str:
+    """Return how a log begins in which a unit shows what its SuperExec says."""
+    return f"superexec | [flowerbed: processes of apps are {mode}: {why}]\nsuperexec | more"
+
+
+def test_how_apps_begin_is_what_their_superexec_says_unless_the_file_says_it() -> None:
+    nothing, asked = ("", "", ""), ("Isolated", ASKED_FOR, "")
+    logs = {"demo-superexec-serverapp": log("Warm", "Flower is loaded"), "demo-site": log("Isolated", "5 threads")}
+    assert executions(SMALL, "Colocated", logs) == {
+        "superlink": nothing,
+        "superexec-serverapp": ("Warm", "Flower is loaded", ""),
+        "site": ("Isolated", "5 threads", "Isolated: 5 threads"),
+    }
+    assert executions(SMALL + "  execution: Isolated\n", "Colocated", {}) == {
+        "superlink": nothing,
+        "superexec-serverapp": asked,
+        "site": asked,
+    }
+    own = "Isolated", "layout: Quickstart has Flower's own programs alone"
+    assert executions(SMALL, "Quickstart", {}) == {
+        "superlink": nothing,
+        "superexec-serverapp": (*own, ": ".join(own)),
+        **{f"site-{number}": nothing for number in (0, 1)},
+        **{f"superexec-clientapp-{number}": (*own, ": ".join(own)) for number in (0, 1)},
+    }

@@ -80,7 +80,7 @@ def test_a_request_is_answered_once_and_for_all(store: Store) -> None:
 
 def test_components_are_replaced_as_a_whole_and_keep_their_order(store: Store) -> None:
     b, a = (
-        ComponentStatus("b", "supernode", "running", 7, 2, {"runtime": "127.0.0.1:9"}, "why"),
+        ComponentStatus("b", "supernode", "running", 7, 2, {"runtime": "127.0.0.1:9"}, "why", "Isolated", "5 threads"),
         ComponentStatus("a", "superlink", "starting"),
     )
     store.write_components([("u", b), ("v", a)])

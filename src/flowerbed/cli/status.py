@@ -59,7 +59,7 @@ def show_status(out: Output, found: FederationStatus, *, held: str) -> int:
                     str(component.pid or "-"),
                     str(component.restarts),
                     " ".join(f"{port}={address}" for port, address in component.addresses.items()) or "-",
-                    component.note,
+                    component.remark,
                 ]
                 for component in found.components
             ],

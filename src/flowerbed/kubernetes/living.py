@@ -15,6 +15,7 @@ from flowerbed.kubernetes.explain.reading import controller
 from flowerbed.kubernetes.labels import CHANGING, COMPONENT, REVOKED, VERSION
 from flowerbed.runs.runtime import ComponentStatus
 from flowerbed.topology.model import Role
+from flowerbed_inside.launch.execution import ASKED_FOR, EXECUTION, ISOLATED, Execution, last_said
 
 Object = Mapping[str, Any]
 
@@ -23,8 +24,10 @@ _OWN_ENDS = {
     75: "a file that it reads when it starts is another one",
     77: "the SuperLink did not let it in",
 }
-"""How the first process of a unit, `flowerbed_inside.unit.main`, ends to be started again by the kubelet."""
+"""How the first process of a unit, `flowerbed.flower.inside.unit`, ends to be started again by the kubelet."""
 _WORKLOADS = ("Deployment", "StatefulSet")
+
+_NOTHING_SAID = Execution("", "")
 
 SUPEREXECS = (Role.SERVERAPP_SUPEREXEC, Role.CLIENTAPP_SUPEREXEC)
 
@@ -114,9 +117,21 @@ class Living:
         """Return the SuperLink's running Pod, if there is one."""
         return next((pod for pod in self.pods_of(Role.SUPERLINK) if is_running(pod)), None)
 
-    def components(self) -> list[ComponentStatus]:
-        """Return the status of each Pod."""
-        return [self._component(pod) for pod in sorted(self.pods, key=name)]
+    def components(self, logs: Mapping[str, str] | None = None) -> list[ComponentStatus]:
+        """Return the status of each Pod.
+
+        Parameters
+        ----------
+        logs : dict of str to str
+            By the names of Pods of `telling`, how their logs begin.
+        """
+        return [self._component(pod, (logs or {}).get(name(pod), "")) for pod in sorted(self.pods, key=name)]
+
+    @property
+    def telling(self) -> list[Object]:
+        """The running Pods whose logs tell how the processes of apps begin: all that are asked to be Warm."""
+        pods = [pod for role in (Role.SERVERAPP_SUPEREXEC, Role.SUPERNODE) for pod in self.pods_of(role)]
+        return [pod for pod in pods if self.colocated and is_running(pod) and not _asks_isolated(pod)]
 
     def short(self, pod: Object) -> str:
         """Return a Pod's name without the federation's."""
@@ -134,8 +149,17 @@ class Living:
                     found.append(f"restarted {self.short(pod)} ({why})")
         return found
 
-    def _component(self, pod: Object) -> ComponentStatus:
+    def _execution(self, pod: Object, log: str) -> Execution:
+        role = label(pod, COMPONENT)
+        if role == Role.SUPERLINK or (role == Role.SUPERNODE and not self.colocated):
+            return _NOTHING_SAID
+        if not self.colocated:
+            return Execution(ISOLATED, "layout: Quickstart has Flower's own programs alone")
+        return Execution(ISOLATED, ASKED_FOR) if _asks_isolated(pod) else last_said(log) or _NOTHING_SAID
+
+    def _component(self, pod: Object, log: str) -> ComponentStatus:
         state, note = _state(pod)
+        execution = self._execution(pod, log)
         address = (pod.get("status") or {}).get("podIP")
         ports = {
             port["name"]: f"{address}:{port['containerPort']}"
@@ -150,6 +174,8 @@ class Living:
             restarts=sum(int(status.get("restartCount") or 0) for status in container_statuses(pod)),
             addresses=ports,
             note=note,
+            execution=execution.mode,
+            execution_why=execution.why,
         )
 
 
@@ -226,6 +252,16 @@ def incarnation(pod: Object) -> str:
     """Return what changes when a Pod, or a container of it, is started anew: what ran in it is then lost."""
     restarts = sum(int(status.get("restartCount") or 0) for status in container_statuses(pod))
     return f"{metadata(pod).get('uid')}/{restarts}"
+
+
+def _asks_isolated(pod: Object) -> bool:
+    """Tell whether a Pod is told that processes of its apps are new interpreters: its container, or one program."""
+    said = f"{EXECUTION}={ISOLATED}"
+    for one in (pod.get("spec") or {}).get("containers") or []:
+        variables = (f"{variable.get('name')}={variable.get('value')}" for variable in one.get("env") or [])
+        if said in (*variables, *(one.get("args") or [])):
+            return True
+    return False
 
 
 def _state(pod: Object) -> tuple[str, str]:

@@ -39,6 +39,9 @@ LAST_WORDS_PODS = 3
 
 LAST_WORDS_LINES = 5
 
+TELLING_PODS = 20
+"""Of how many Pods the log is read at most, for how the processes of their apps begin."""
+
 TRACEBACK_PODS = 20
 """How many Pods' logs are searched for a ClientApp's traceback at most."""
 
@@ -48,7 +51,7 @@ NAMED_PODS = 50
 """Of how many SuperNodes without keys the log is read at most, for the id that Flower gave them."""
 
 SAID_LINES = 500
-"""How many lines from a log's beginning are read for that; each start of a SuperNode says it once."""
+"""How many lines from a log's beginning are read for that, and for how apps begin; each start says both once."""
 
 SAID_ID = re.compile(r"SuperNode ID: (\d+)")
 
@@ -244,9 +247,16 @@ class Observer:
 
     def _said_ids(self, pod: Mapping[str, Any]) -> list[str]:
         """Return the ids that a SuperNode's log says that it has."""
+        return [found[1] for line in self._first_lines(pod) if (found := SAID_ID.search(line))]
+
+    def beginnings(self, found: Living) -> dict[str, str]:
+        """Return how the logs begin that tell how the processes of apps begin, by the names of their Pods."""
+        return {name(pod): "\n".join(self._first_lines(pod)) for pod in found.telling[:TELLING_PODS]}
+
+    def _first_lines(self, pod: Mapping[str, Any]) -> list[str]:
+        """Return the first lines of a Pod's log, of its container with Flower's programs; none if it has none."""
         with suppress(ClusterRefused):
-            lines = self.cluster.logs(name(pod), self.namespace, container=pod["spec"]["containers"][0]["name"])
-            return [found[1] for line in islice(lines, SAID_LINES) if (found := SAID_ID.search(line))]
+            return list(islice(self.cluster.logs(name(pod), self.namespace, container=container(pod)), SAID_LINES))
         return []
 
     def nodes_expected(self) -> int:

@@ -94,7 +94,7 @@ class KubernetesRuntime:
             nodes_expected=seen.nodes_expected,
             superexecs_connected=seen.superexecs_connected,
             superexecs_expected=seen.superexecs_expected,
-            components=(*found.components(), *self.external()),
+            components=(*found.components(self.observer.beginnings(found)), *self.external()),
             runs=tuple(record for record in map(self._now, self.runs()) if record.phase is not Phase.FINISHED),
             reason=reason,
         )

@@ -23,8 +23,7 @@ from flowerbed.kubernetes.cluster import Cluster
 from flowerbed.kubernetes.exec_stream import NOT_STARTED, ExecStream
 from flowerbed.kubernetes.labels import VERSION
 from flowerbed.kubernetes.living import container_statuses, is_running, name
-from flowerbed.kubernetes.manifests.programs import SUBMIT
-from flowerbed.kubernetes.manifests.run_job import CONTAINER, INBOX
+from flowerbed.kubernetes.manifests.run_job import CONTAINER, INBOX, SUBMIT
 
 Object = dict[str, Any]
 

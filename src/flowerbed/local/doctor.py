@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from flowerbed import processes
@@ -13,8 +14,12 @@ from flowerbed.local.plan import Plan
 from flowerbed.local.preflight import Preflight
 from flowerbed.local.runtime import LocalRuntime
 from flowerbed.local.source import find
+from flowerbed.runs.changes import named
+from flowerbed.runs.runtime import ComponentStatus
 from flowerbed.spec.load import FEDERATION_FILE
+from flowerbed_inside.launch.execution import Execution
 
+_SLOWER = "nothing has to be done: it only takes longer; `execution: Isolated` asks for it"
 MEND = "mend that, then: flowerbed doctor"
 
 
@@ -100,6 +105,18 @@ def _called(folder: StateFolder) -> str:
     return "one" if plan is None else f"{plan.federation} (Flower {plan.release})"
 
 
+def check_apps(components: Iterable[ComponentStatus]) -> list[Check]:
+    """Say which apps begin otherwise than they are asked to, and why; nothing where none does. Pure."""
+    short: dict[str, list[str]] = {}
+    for component in components:
+        if shortfall := Execution(component.execution, component.execution_why).shortfall:
+            short.setdefault(shortfall, []).append(component.name)
+    return [
+        Check("apps", State.WARNING, f"processes of apps of {named(names)} are {shortfall}", _SLOWER)
+        for shortfall, names in short.items()
+    ]
+
+
 def _check_state(folder: StateFolder) -> list[Check]:
     runtime = LocalRuntime(folder)
     try:
@@ -114,11 +131,9 @@ def _check_state(folder: StateFolder) -> list[Check]:
         message = f"the federation is down{': ' + status.reason if status.reason else ''}"
         return [*checks, Check("state", State.WARNING if status.reason else State.OK, message, "flowerbed up")]
     if status.state == "ready":
-        return [
-            Check(
-                "state", State.OK, f"ready, Flower {status.flower}, {counted(status.nodes_online, 'SuperNode')} online"
-            )
-        ]
+        online = counted(status.nodes_online, "SuperNode")
+        ready = Check("state", State.OK, f"ready, Flower {status.flower}, {online} online")
+        return [ready, *check_apps(status.components)]
     crashing = [component.name for component in status.components if component.state in ("crash loop", "backing off")]
     hint = f"flowerbed logs {crashing[0]}" if crashing else "flowerbed status"
     return [Check("state", State.WRONG, f"{status.state}: {status.reason}", hint)]

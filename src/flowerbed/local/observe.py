@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from flowerbed.local import ports
 from flowerbed.local.client import ClientError, ControlClient
+from flowerbed.local.executions import ExecutionWatcher
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.notes import Notes
 from flowerbed.local.plan import Plan
@@ -40,6 +41,7 @@ class Observer:
         self._folder = folder
         self._store = store
         self._report = report
+        self._executions = ExecutionWatcher(folder, report)
         self._written: object = None
         self._rows: list[tuple[str, ComponentStatus]] = []
         self._was_ready = False
@@ -70,6 +72,7 @@ class Observer:
             return False  # what was seen is of the plan before
         self._online = online
         self._settle(runners)
+        self._executions.look(runners)
         seen = Readiness(
             nodes_online=online,
             nodes_expected=plan.count(Role.SUPERNODE),

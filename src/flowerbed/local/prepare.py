@@ -12,6 +12,7 @@ from flowerbed.environments.cache import write_durably
 from flowerbed.environments.environment import ensure
 from flowerbed.environments.model import Environment
 from flowerbed.environments.python import Interpreter
+from flowerbed.flower import inside
 from flowerbed.flower.contract import DATABASE, ReleaseContract
 from flowerbed.flower.releases import Row
 from flowerbed.local import ports
@@ -28,7 +29,6 @@ from flowerbed.spec.lock import Lock, lock_at
 from flowerbed.topology.build import protection as protection_of
 from flowerbed.topology.model import SUPERLINK, Topology
 from flowerbed.trust.layout import CA
-from flowerbed_inside import bundles
 
 
 @dataclass(frozen=True)
@@ -115,12 +115,7 @@ def _write_lock(source: Source, row: Row, environment: Environment) -> None:
 
 def _environment(source: Source, row: Row, python: Interpreter, progress: Progress) -> Environment:
     wanted = request(
-        source.app,
-        release=str(row.release),
-        python=python,
-        launchers=bundles.launchers(),
-        modules=bundles.bundle(bundles.LAUNCH),
-        progress=progress,
+        source.app, release=str(row.release), python=python, launchers=inside.launchers(), progress=progress
     )
     return ensure(wanted, progress)
 
@@ -151,7 +146,7 @@ def _plan(source: Source, row: Row, environment: Environment, topology: Topology
         release=str(row.release),
         environment=str(environment.path),
         client=[
-            *(str(environment.python), "-u", str(bundles.PACKAGE), bundles.CONTROL),
+            *(str(environment.python), "-u", str(inside.CLIENT)),
             *("--dialect", contract.dialect, "--address", control, "--database", str(database)),
             *(("--root-certificates", str(folder.trust.certificate(CA))) if protection.tls else ()),
         ],

@@ -118,6 +118,8 @@ class Store:
                 restarts=row["restarts"],
                 addresses=json.loads(row["addresses"]),
                 note=row["note"],
+                execution=row["execution"],
+                execution_why=row["execution_why"],
             )
             for row in rows
         ]
@@ -127,9 +129,12 @@ class Store:
         with self._write() as db:
             db.execute("DELETE FROM components")
             db.executemany(
-                "INSERT INTO components VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO components VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (c.name, unit, c.role, position, c.state, c.pid, c.restarts, json.dumps(c.addresses), c.note)
+                    (
+                        *(c.name, unit, c.role, position, c.state, c.pid, c.restarts, json.dumps(c.addresses), c.note),
+                        *(c.execution, c.execution_why),
+                    )
                     for position, (unit, c) in enumerate(rows)
                 ],
             )

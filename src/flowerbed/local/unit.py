@@ -15,6 +15,7 @@ from flowerbed.local.plan import PlannedUnit
 from flowerbed.runs.runtime import ComponentStatus
 from flowerbed.runs.tracebacks import last_lines
 from flowerbed.topology.model import Role
+from flowerbed_inside.launch.execution import Execution
 
 GRACE_SECONDS = 5.0
 """How long a component may take to end after SIGTERM before it is killed."""
@@ -24,6 +25,7 @@ the 5 s of its database for their turn to write, and lost their replies (16 Supe
 AUTOGROUP_SECONDS = 0.1
 """How often the kernel lets somebody without privilege say how nice a session is."""
 COMPONENT_MARK = "FLOWERBED_COMPONENT"
+NOTHING_SAID = Execution("", "")
 
 Report = Callable[[str, str, str], None]
 """Called with an event's kind, subject and message."""
@@ -66,6 +68,8 @@ class UnitRunner:
         self.log_starts: dict[str, int] = {}
         """How long each component's log was when its process was started."""
         self.settled: set[str] = set()
+        self.executions: dict[str, Execution] = {}
+        """How the processes of a SuperExec's apps begin, as far as it has said it."""
         self.note = ""
         self._folder = folder
         self._report = report
@@ -146,8 +150,11 @@ class UnitRunner:
                 restarts=self.restarts,
                 addresses={port: f"127.0.0.1:{number}" for port, number in component.ports.items()},
                 note=self.note,
+                execution=said.mode,
+                execution_why=said.why,
             )
             for component in self.unit.components
+            for said in [self.executions.get(component.name, NOTHING_SAID)]
         ]
 
     def last_words(self, lines: int = 12) -> str:
@@ -172,6 +179,7 @@ class UnitRunner:
         self._cause = ""
         self.note = ""
         self.settled.clear()
+        self.executions.clear()
         self._started_at = time.monotonic()
         self.log_starts = log_sizes(self._folder, [component.name for component in self.unit.components])
         if not self._folder.root.is_dir():  # deleted: whoever makes folders in it would make it again

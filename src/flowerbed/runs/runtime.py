@@ -8,6 +8,7 @@ from typing import Protocol
 
 from flowerbed.counting import part_of
 from flowerbed.runs.records import RunRecord
+from flowerbed_inside.launch.execution import Execution
 
 ONLINE, OFFLINE = "online", "offline"
 """The states of a SuperNode that runs elsewhere: nothing more is known of it than what the SuperLink knows."""
@@ -32,6 +33,10 @@ class ComponentStatus:
         Port name to ``host:port``.
     note : str
         Why it is in this state, where that is not obvious.
+    execution : str
+        How the processes of its apps begin, ``Warm`` or ``Isolated``; empty where it starts none, or has not said it.
+    execution_why : str
+        Why they do so.
     """
 
     name: str
@@ -41,6 +46,13 @@ class ComponentStatus:
     restarts: int = 0
     addresses: dict[str, str] = field(default_factory=dict)
     note: str = ""
+    execution: str = ""
+    execution_why: str = ""
+
+    @property
+    def remark(self) -> str:
+        """What is worth saying of it in a line: why it is in this state, else why its apps do not begin as asked."""
+        return self.note or Execution(self.execution, self.execution_why).shortfall
 
 
 @dataclass(frozen=True)
@@ -122,7 +134,7 @@ class Event:
         Unix time in seconds.
     kind : str
         ``supervisor``, ``unit``, ``crash-loop``, ``ready``, ``degraded``, ``run``, ``waiting``, ``wedge``, ``storage``,
-        ``change``; on Kubernetes also ``apply``.
+        ``change``, ``execution``; on Kubernetes also ``apply``.
     subject : str
         The component, unit or run that it is about.
     message : str

@@ -19,6 +19,10 @@ PRIVATE: dict[str, str] = {}
 
 EXECUTION = "FLOWERBED_EXECUTION"
 WARM, ISOLATED = "Warm", "Isolated"
+ASKED_FOR = "asked for"
+"""Why they are Isolated where nothing is in the way."""
+NO_LIBRARIES = "but no libraries: "
+"""Begins the reason why they are Warm, and libraries that an app needs could not be loaded."""
 _LINE = re.compile(rf"\[flowerbed: processes of apps are ({WARM}|{ISOLATED}): (.*)\]\s*$", re.MULTILINE)
 
 
@@ -36,6 +40,12 @@ class Execution:
 
     mode: str
     why: str
+
+    @property
+    def shortfall(self) -> str:
+        """What holds and why, if it is less than what was asked for; else empty."""
+        short = self.why != ASKED_FOR if self.mode == ISOLATED else NO_LIBRARIES in self.why
+        return f"{self.mode}: {self.why}" if short else ""
 
 
 def is_wanted() -> bool:

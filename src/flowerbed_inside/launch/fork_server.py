@@ -78,7 +78,7 @@ def begin(programs: Programs, prepare: Callable[[], None]) -> None:
         Imports what all of them need; it is called in the server.
     """
     if not execution.is_wanted():
-        execution.say(execution.ISOLATED, "asked for")
+        execution.say(execution.ISOLATED, execution.ASKED_FOR)
         return
     if why := forking.unsafe():
         execution.say(execution.ISOLATED, why)
@@ -197,7 +197,7 @@ def _serve(server: Server, prepare: Callable[[], None]) -> NoReturn:
     """Run a server to its end; its process ends with it."""
     try:
         server.run(prepare)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - nothing else is left to do
         with suppress(BaseException):
             execution.say(execution.ISOLATED, f"the fork server failed: {type(error).__name__}: {error}")
     finally:
@@ -387,7 +387,7 @@ class Server:
         if self._loaded is not None:
             self._loaded.end()
             self._loaded = None
-            execution.say(execution.WARM, f"Flower is loaded, but no libraries: {why}")
+            execution.say(execution.WARM, f"Flower is loaded, {execution.NO_LIBRARIES}{why}")
 
 
 class Loaded:

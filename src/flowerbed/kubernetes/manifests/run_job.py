@@ -28,6 +28,7 @@ from flowerbed.spec.model import FederationSpec
 from flowerbed.spec.tls import TlsMode
 
 CONTAINER = "submit"
+SUBMIT = ("python", "-u", f"{programs.FOLDER}/submit.py")
 INBOX = f"{SCRATCH}/inbox"
 BAKED = "/app"
 """Where an image holds its app: the home folder of Flower's images."""
@@ -99,7 +100,7 @@ def run_job(
                 "name": CONTAINER,
                 "image": app.image,
                 **pull_policy(app),
-                "command": list(programs.SUBMIT),
+                "command": list(SUBMIT),
                 "args": ["--dialect", contract.dialect, "--address", address, *kept.options, *source],
                 "env": [{"name": name, "value": literal(value)} for name, value in environment.items()],
                 "resources": RESOURCES,

@@ -1,1 +1,0 @@
-"""Starting Flower's programs."""

@@ -1,1 +1,0 @@
-"""Starting the SuperNode of a kit, at a site."""

@@ -1,1 +1,0 @@
-"""Checking an app, and submitting it from inside a cluster."""
