@@ -22,8 +22,9 @@ from flowerbed import cli
 from flowerbed.cli.env import _row as environment_row
 from flowerbed.environments.pruning import Listed
 from flowerbed.errors import SpecError
+from flowerbed.flower.inside import wedge
 from flowerbed.flower.releases import DEFAULT, RELEASES
-from flowerbed.kubernetes import permissions, waiting
+from flowerbed.kubernetes import observing, permissions, waiting
 from flowerbed.kubernetes.audit.checks import CHECKS
 from flowerbed.kubernetes.audit.lived import LIVED_CHECKS
 from flowerbed.kubernetes.manifests import pod, run_job
@@ -43,7 +44,8 @@ from flowerbed.spec.lock import read_lock
 from flowerbed.spec.model import Federation
 from flowerbed.spec.section import Borrowed
 from flowerbed.trust.seen import Certificate, Node
-from flowerbed_inside.unit import wedge
+from flowerbed_inside.launch import levers
+from releases.taken import FORK, offered
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(flowerbed.__file__).parent
@@ -52,6 +54,7 @@ README, FILE, RUNS, LOCAL, CLUSTER = (
     for name in ("README.md", "docs/federation-file.md", "docs/runs.md", "docs/local-runtime.md", "docs/kubernetes.md")
 )
 AUDIT = ROOT / "docs/audit.md"
+FAST = ROOT / "docs/fast-path.md"
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("changelog/*.md"), ROOT / "tests/apps/README.md"]
 )
@@ -320,6 +323,14 @@ def test_every_kind_of_event_is_documented() -> None:
     assert {words(kind)[0] for kind, _ in table(RUNS, "`kind` |")} == reported
 
 
+# The fast path.
+
+
+def test_every_lever_that_is_taken_is_documented() -> None:
+    documented = {words(row[0])[0] for row in table(FAST, "Lever |")}
+    assert offered() | {FORK} <= documented <= set(levers.NAMES)
+
+
 # The Kubernetes runtime.
 
 
@@ -394,6 +405,7 @@ FACTS = [
     ),
     (LOCAL, f"The {['first', 'second', 'third'][backoff.LOOP_AFTER - 1]} end in a row"),
     (LOCAL, f"give it {unit.GRACE_SECONDS:g} seconds"),
+    (FAST, f"of {observing.TELLING_PODS} Pods at most"),
     (CLUSTER, f"no ClientApp process for {wedge.WEDGED_AFTER_SECONDS:g} seconds"),
     (CLUSTER, f"ends it after {waiting.FATAL_SECONDS:g} seconds"),
     (CLUSTER, f"nothing new for {waiting.STALLED_SECONDS:g} seconds"),

@@ -17,13 +17,12 @@ from typing import Any
 from by_hand import HOST, PATIENCE, Federation, environment, eventually
 
 from flowerbed import processes
+from flowerbed.flower import inside
 from flowerbed.flower.contract import Program
-from flowerbed.kubernetes.manifests import programs
-from flowerbed_inside import bundles
 from free_ports import free_port
 
-UNIT = (str(bundles.PACKAGE), bundles.UNIT)
-SUBMIT = (str(bundles.PACKAGE), bundles.SUBMIT)
+HERE = Path(inside.__file__).parent
+UNIT = HERE / "unit.py"
 HELD = Path(__file__).parents[1] / "held"
 """Holds a SuperNode's pull of a message open; see there."""
 
@@ -32,14 +31,16 @@ def mount(folder: Path) -> Path:
     """Write the programs as the kubelet mounts a ConfigMap: links, and launchers under Flower's names."""
     data = folder / "..2026_01_01"
     data.mkdir(parents=True)
-    for source in programs.volume("demo")["projected"]["sources"]:
-        room = source["configMap"]["name"].removeprefix("demo-programs-")
-        for item in source["configMap"]["items"]:
-            file = data / item["path"]
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(programs.sources()[room][item["key"]])
-            file.chmod(0o555)
+    launchers = inside.launchers()
+    for name, path in inside.in_pods().items():
+        if path not in launchers.values():
+            (data / name).write_text(path.read_text())
+    (data / "bin").mkdir()
+    for name, path in launchers.items():
+        (data / "bin" / name).write_text("#!/usr/bin/env python\n" + path.read_text())
     (folder / "..data").symlink_to(data.name)
+    for file in [*data.iterdir(), *(data / "bin").iterdir()]:
+        file.chmod(0o555)
     for file in data.iterdir():
         (folder / file.name).symlink_to(Path("..data", file.name))
     return folder
@@ -64,7 +65,7 @@ class RunningUnit:
         self,
         words: Sequence[str],
         *,
-        before: Sequence[str] = (sys.executable, "-u", *UNIT),
+        before: Sequence[str] = (sys.executable, "-u", str(UNIT)),
         env: dict[str, str] | None = None,
         read: bool = True,
     ) -> None:
@@ -207,7 +208,7 @@ class FederationInUnits(Federation):
             env["FLOWERBED_RUN_CONFIG"] = json.dumps(config or {})
             arguments = ("--dialect", self.row.contract.dialect, "--address", self.control, *arguments)
         return subprocess.Popen(
-            [self.python, "-u", self.mounted / bundles.NAME, bundles.SUBMIT, *arguments],
+            [self.python, "-u", self.mounted / "submit.py", *arguments],
             env=env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -221,7 +222,7 @@ class FederationInUnits(Federation):
             own = {key: self._resolve(name, value) for key, value in program.environment.items()}
             words += ["--", name, "env", *(f"{key}={value}" for key, value in own.items()), program.executable]
             words += [self._resolve(name, value) for value in program.arguments]
-        before = (str(self.python), "-u", str(self.mounted / bundles.NAME), bundles.UNIT)
+        before = (str(self.python), "-u", str(self.mounted / "unit.py"))
         return RunningUnit(words, before=before, env=self._environment(self.folder / "unit") | (more or {}))
 
     def _environment(self, home: Path) -> dict[str, str]:

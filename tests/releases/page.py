@@ -23,13 +23,14 @@ Written by `make test-releases`, which runs the bundled app (scikit-learn on its
 2 SuperNodes, each SuperNode with its own SuperExec, process isolation) as a real federation on every release below
 and on every Python that its row names. A row is proven when the run's verdict was *succeeded*, all three rounds had
 a result from every SuperNode, and the model and the metrics were saved. *Accuracy* is that of the final model on
-data that no SuperNode had.
+data that no SuperNode had. *Levers* are those of [the fast path](fast-path.md) that the programs of that run took;
+a dash says that no run has shown it yet.
 
 `spec.flower: "1.26"` takes the exact release of the row. Anything that has no row is refused, with the nearest
 release that has one. The default is {default}.
 
-| Flower | Exact | Python | Family | SuperLink's ports | Control API | SuperNodes are listed by | Accuracy |
-|---|---|---|---|---|---|---|---|
+| Flower | Exact | Python | Family | SuperLink's ports | Control API | SuperNodes are listed by | Accuracy | Levers |
+|---|---|---|---|---|---|---|---|---|
 """
 TAIL = """
 ## Families
@@ -49,11 +50,12 @@ release's own programs accept, and each private name of Flower that Flowerbed us
 
 @dataclass(frozen=True)
 class Proof:
-    """One real run that succeeded: the exact release, the minor version of Python, the final accuracy."""
+    """One real run that succeeded: the exact release, the minor version of Python, the final accuracy, the levers."""
 
     release: str
     python: str
     accuracy: float
+    levers: tuple[str, ...] = ()
 
 
 def write_proof(proof: Proof) -> None:
@@ -94,7 +96,9 @@ def _line(row: Row, proofs: list[Proof]) -> str:
     if not {proof.python for proof in mine}.issuperset(row.pythons):
         return ""
     accuracies = sorted({f"{proof.accuracy:.3f}" for proof in mine})
-    return f"{_said(row)}{' to '.join(dict.fromkeys((accuracies[0], accuracies[-1])))} |\n"
+    levers = [lever for lever in mine[0].levers if all(lever in proof.levers for proof in mine)]
+    cells = " to ".join(dict.fromkeys((accuracies[0], accuracies[-1]))), ", ".join(levers) or "none"
+    return f"{_said(row)}{' | '.join(cells)} |\n"
 
 
 def _kept(row: Row, earlier: dict[str, str]) -> str:
@@ -106,7 +110,7 @@ def _kept(row: Row, earlier: dict[str, str]) -> str:
 
 
 def _said(row: Row) -> str:
-    """Return a row's line up to its last cell."""
+    """Return a row's line up to what only a run tells."""
     cells = [
         str(row.minor),
         str(row.release),

@@ -18,7 +18,9 @@ import pytest
 from federation.beds import Bed
 from flowerbed import templates
 from flowerbed.flower.releases import RELEASES, Row
+from flowerbed_inside.launch.levers import NAMES
 from releases.page import ALONE, PAGE, Proof, read_proofs, render, write_proof
+from releases.taken import levers, offered
 
 FOUND = {
     minor: shutil.which(f"python{minor}") for minor in sorted({minor for row in RELEASES for minor in row.pythons})
@@ -54,7 +56,7 @@ def test_the_bundled_app_succeeds(tmp_path: Path, row: Row, python: str) -> None
     assert saved == {"metrics.json", "model.npz"}
     assert json.loads((folder / ".flowerbed" / "plan.json").read_text())["release"] == str(row.release)
     assert app.processes() == []
-    write_proof(Proof(str(row.release), python, accuracy))
+    write_proof(Proof(str(row.release), python, accuracy, levers(folder / ".flowerbed" / "logs")))
 
 
 @pytest.mark.matrix
@@ -68,8 +70,10 @@ def test_a_release_that_did_not_run_keeps_its_line_if_the_table_says_the_same_of
     page = PAGE.read_text(encoding="utf-8")
     newest = RELEASES[-1]
     [line] = [line for line in page.splitlines() if line.startswith(f"| {newest.minor} |")]
-    ran = [Proof(str(newest.release), python, 0.5) for python in newest.pythons]
-    assert render(ran, page) == page.replace(line, f"{line.rpartition('| ')[0]}| 0.500 |")
+    taken = [("fork", "hold", "pace"), *[("hold", "pace", "backoff")] * (len(newest.pythons) - 1)]
+    ran = [Proof(str(newest.release), python, 0.5, took) for python, took in zip(newest.pythons, taken, strict=True)]
+    *said, _, _ = line.split(" | ")
+    assert render(ran, page) == page.replace(line, " | ".join([*said, "0.500", "hold, pace |"]))
     another = page.replace(f"| {newest.release} |", "| 1.0.0 |")
     assert render(ran, another) == render(ran, page)
     for proofs, before in ((ran, ""), ([], another), (ran[1:], another)):
@@ -85,3 +89,18 @@ def test_the_page_agrees_with_the_table() -> None:
         assert f"| {row.release} |" in line
         assert f"| {', '.join(row.pythons)} |" in line
         assert row.contract.family in line
+
+
+def test_levers_are_those_that_no_program_does_without(tmp_path: Path) -> None:
+    def log(name: str, *lines: str) -> None:
+        (tmp_path / f"{name}.log").write_text("".join(f"[flowerbed: {line}]\n" for line in lines))
+
+    assert offered() <= set(NAMES) - {"fork"}
+    log("superlink", "without the lever hold: no module")
+    log("superexec-serverapp", "processes of apps are Warm: Flower is loaded")
+    log("site-0-superexec", "processes of apps are Isolated: 5 threads", "processes of apps are Warm: Flower is loaded")
+    assert set(levers(tmp_path)) == (offered() | {"fork"}) - {"hold", "announce"}
+    log("site-0-superexec", "processes of apps are Warm: Flower is loaded, but no libraries: 300 MB of 400 MB")
+    assert set(levers(tmp_path)) == offered() - {"hold", "announce"}
+    log("site-0-superexec")
+    assert "fork" not in levers(tmp_path)
