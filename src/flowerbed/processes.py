@@ -19,6 +19,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from flowerbed_inside.proc import children_by_parent as children_by_parent
+from flowerbed_inside.proc import descendants as descendants
+from flowerbed_inside.proc import process_table
+
 LINUX = sys.platform == "linux"
 MARK = "FLOWERBED_FEDERATION"
 """Environment variable that marks every process of a federation with the path of its state folder."""
@@ -117,45 +121,6 @@ def session_gives_way(pid: int, nice: int) -> bool:
     return True
 
 
-def children_by_parent() -> dict[int, list[int]]:
-    """Return the whole process table as parent → children."""
-    table: dict[int, list[int]] = defaultdict(list)
-    for pid, parent in _process_table():
-        table[parent].append(pid)
-    return table
-
-
-def _process_table() -> Iterable[tuple[int, int]]:
-    if not LINUX:
-        listing = subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-        for line in listing.splitlines():
-            pid, parent = line.split()
-            yield int(pid), int(parent)
-        return
-    for name in os.listdir("/proc"):  # noqa: PTH208 - names only, and many of them
-        if not name.isdigit():
-            continue
-        try:
-            stat = Path("/proc", name, "stat").read_text(encoding="utf-8", errors="replace")
-        except OSError:  # gone between the listing and the reading
-            continue
-        fields = stat[stat.rindex(")") + 2 :].split()
-        if fields[0] != "Z":
-            yield int(name), int(fields[1])
-
-
-def descendants(pid: int, table: dict[int, list[int]] | None = None) -> list[int]:
-    """Return all living descendants of a process, parents before children."""
-    table = children_by_parent() if table is None else table
-    found: list[int] = []
-    queue = list(table.get(pid, ()))
-    while queue:
-        child = queue.pop(0)
-        found.append(child)
-        queue.extend(table.get(child, ()))
-    return found
-
-
 def adopted() -> list[int]:
     """Return this process's direct children, among them the orphans that it adopted."""
     return children_by_parent().get(os.getpid(), [])
@@ -187,15 +152,13 @@ def marked(state_folder: Path) -> list[int]:
     if not LINUX:
         return []
     mine = {os.getpid(), os.getppid()}
-    return [
-        pid for pid, _ in _process_table() if pid not in mine and environment_of(pid).get(MARK) == str(state_folder)
-    ]
+    return [pid for pid, _ in process_table() if pid not in mine and environment_of(pid).get(MARK) == str(state_folder)]
 
 
 def all_marked() -> dict[str, list[int]]:
     """Return the living processes of all federations of this user, by the path of the state folder (Linux only)."""
     found: dict[str, list[int]] = defaultdict(list)
-    for pid, _ in _process_table() if LINUX else ():
+    for pid, _ in process_table() if LINUX else ():
         if folder := environment_of(pid).get(MARK):
             found[folder].append(pid)
     return dict(found)

@@ -6,7 +6,10 @@ A sibling of the scripts that run in Pods: standard library only.
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,10 +19,15 @@ Zombie = tuple[int, int, str, int]
 _LOCAL, _REMOTE = 1, 2  # columns of /proc/net/tcp
 
 
-def children_by_parent() -> dict[int, list[int]]:
-    """Return all processes but zombies, as parent → children."""
-    table: dict[int, list[int]] = defaultdict(list)
-    for name in os.listdir("/proc"):  # noqa: PTH208 - names only
+def process_table() -> Iterator[tuple[int, int]]:
+    """Return each process but zombies, and its parent."""
+    if sys.platform != "linux":
+        listing = subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+        for line in listing.splitlines():
+            pid, of = line.split()
+            yield int(pid), int(of)
+        return
+    for name in os.listdir("/proc"):  # noqa: PTH208 - names only, and many of them
         if not name.isdigit():
             continue
         try:
@@ -28,7 +36,14 @@ def children_by_parent() -> dict[int, list[int]]:
             continue
         state, parent = stat[stat.rindex(b")") + 2 :].split()[:2]
         if state != b"Z":
-            table[int(parent)].append(int(name))
+            yield int(name), int(parent)
+
+
+def children_by_parent() -> dict[int, list[int]]:
+    """Return the whole process table as parent → children."""
+    table: dict[int, list[int]] = defaultdict(list)
+    for pid, parent in process_table():
+        table[parent].append(pid)
     return table
 
 
@@ -48,8 +63,9 @@ def zombies() -> list[Zombie]:
     return found
 
 
-def descendants(pid: int, table: dict[int, list[int]]) -> list[int]:
+def descendants(pid: int, table: dict[int, list[int]] | None = None) -> list[int]:
     """Return all living descendants of a process, parents before children."""
+    table = children_by_parent() if table is None else table
     found: list[int] = []
     queue = list(table.get(pid, ()))
     while queue:
