@@ -17,7 +17,6 @@ from bench.commands import Done, timed
 from bench.control import Control
 from bench.workplace import Workplace
 from flowerbed import processes
-from flowerbed.flower import inside
 from flowerbed.flower.contract import DATABASE
 from flowerbed.flower.release import Minor
 from flowerbed.local import ports
@@ -28,6 +27,7 @@ from flowerbed.spec.model import Federation, Security
 from flowerbed.spec.tls import Tls, TlsMode
 from flowerbed.topology.build import build
 from flowerbed.topology.model import SUPERLINK, Role, Topology
+from flowerbed_inside import bundles
 
 LOOK_SECONDS = 0.05
 READY_SECONDS = 600.0
@@ -174,7 +174,7 @@ class ByHand:
         address = f"{ports.LOOPBACK}:{self._numbers[SUPERLINK][contract.control_port()]}"
         database = self.folder.data(SUPERLINK, str(self._row.minor)) / DATABASE.name
         argv = [
-            *(str(self._bin / "python"), "-u", str(inside.CLIENT)),
+            *(str(self._bin / "python"), "-u", str(bundles.PACKAGE), bundles.CONTROL),
             *("--dialect", contract.dialect, "--address", address, "--database", str(database), "--expire-nodes"),
         ]
         env = self._env | {"FLWR_HOME": str(self.folder.home("control-client")), "FLWR_TELEMETRY_ENABLED": "0"}

@@ -8,8 +8,8 @@ from pathlib import Path
 from flowerbed.environments.asking import request
 from flowerbed.environments.environment import ensure
 from flowerbed.environments.python import choose_python
-from flowerbed.flower.inside import launchers
 from flowerbed.flower.releases import find
+from flowerbed_inside import bundles
 
 EVERYDAY = ("1.22", "1.31", "1.42")
 """The minor releases that `make test` covers: the oldest, one in the middle, the newest."""
@@ -18,7 +18,8 @@ EVERYDAY = ("1.22", "1.31", "1.42")
 def environment_python(release: str) -> Path:
     """Return the Python of an environment with that exact release and nothing else in it but what Flower needs."""
     python = choose_python(find(release).pythons)
-    return ensure(request(None, release=release, python=python, launchers=launchers())).python
+    launchers, modules = bundles.launchers(), bundles.bundle(bundles.LAUNCH)  # as `up` has them: the same environment
+    return ensure(request(None, release=release, python=python, launchers=launchers, modules=modules)).python
 
 
 def flower_process_environment(home: Path) -> dict[str, str]:

@@ -22,7 +22,6 @@ from flowerbed import cli
 from flowerbed.cli.env import _row as environment_row
 from flowerbed.environments.pruning import Listed
 from flowerbed.errors import SpecError
-from flowerbed.flower.inside import wedge
 from flowerbed.flower.releases import DEFAULT, RELEASES
 from flowerbed.kubernetes import observing, permissions, waiting
 from flowerbed.kubernetes.audit.checks import CHECKS
@@ -45,6 +44,7 @@ from flowerbed.spec.model import Federation
 from flowerbed.spec.section import Borrowed
 from flowerbed.trust.seen import Certificate, Node
 from flowerbed_inside.launch import levers
+from flowerbed_inside.unit import wedge
 from releases.taken import FORK, offered
 
 ROOT = Path(__file__).parents[1]

@@ -11,11 +11,11 @@ import pytest
 
 from federation.beds import Bed, Said
 from flowerbed.errors import UsageError
-from flowerbed.flower.inside.inside_proc import sockets
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.plan import Plan
 from flowerbed.local.runtime import LocalRuntime
 from flowerbed.local.store import Store
+from flowerbed_inside.proc import sockets
 
 Make = Callable[[str], Bed]
 

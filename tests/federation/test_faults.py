@@ -151,7 +151,7 @@ def test_a_killed_control_client_loses_nothing_of_a_run(bed: Make, federation_fi
     app("up", "--detach")
     running = app.start("run", "--run-config", "seconds=4.0 num-server-rounds=2")
     app.wait_for_round(1)
-    (client,) = [pid for pid in app.processes() if "inside/client.py" in processes.command_line(pid)]
+    (client,) = [pid for pid in app.processes() if "inside control.client" in processes.command_line(pid)]
 
     os.kill(client, signal.SIGKILL)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,7 +17,6 @@ from typing import IO, Any
 
 from environments import EVERYDAY, environment_python
 from flowerbed.flower.contract import UNPROTECTED, Program, Protection
-from flowerbed.flower.inside import CHECK, CLIENT, launchers
 from flowerbed.flower.releases import find
 from flowerbed.flower.values import (
     Address,
@@ -33,6 +31,7 @@ from flowerbed.flower.values import (
     TrustFile,
     Value,
 )
+from flowerbed_inside import bundles
 from free_ports import free_port
 
 HOST = "127.0.0.1"
@@ -102,7 +101,7 @@ def check_app(release: str, app: Path, *options: str) -> dict[str, Any]:
     """Run the check of an app and return its answer."""
     python = environment_python(release)
     done = subprocess.run(
-        [python, CHECK, app, *options],
+        [python, bundles.PACKAGE, bundles.CHECK, app, *options],
         env=environment(app.parent / "home"),
         stdout=subprocess.PIPE,
         timeout=PATIENCE,
@@ -159,14 +158,11 @@ class Federation:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._launchers = folder / "launchers"
         self._launchers.mkdir(parents=True)
-        for name in ("flwr-serverapp", "flwr-clientapp"):
-            source = self.folder / f"{name}.py"  # it goes by its name
-            source.symlink_to(launchers()[name])
-            script = self._launchers / name
-            script.write_text(f'#!/bin/sh\nexec {self.python} {source} "$@"\n')
+        for name in ("flwr-serverapp", "flwr-clientapp", "flower-superlink"):
+            script = self._launchers / name  # it goes by its name
+            script.write_text(f"#!{self.python}\n" + bundles.LAUNCHER.read_text())
             script.chmod(0o755)
-        for name in ("flower-superlink", "flower-superexec"):  # the former runs the latter
-            shutil.copy(launchers()[name], self._launchers / f"{name}.py")
+        (folder / bundles.NAME).symlink_to(bundles.PACKAGE)
 
     @property
     def control(self) -> str:
@@ -237,7 +233,7 @@ class Federation:
         env["PATH"] = f"{self._launchers}:{self.python.parent}:{env['PATH']}"
         executable = [self.python.parent / program.executable]
         if program.executable == "flower-superlink":  # by our launcher, which counts replies
-            executable = [self.python, self._launchers / "flower-superlink.py"]
+            executable = [self._launchers / program.executable]
         with (self.folder / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 [*executable, *(self._resolve(name, value) for value in program.arguments)],
@@ -318,7 +314,7 @@ class Client:
         if own is not None:
             arguments += ["--client-certificate", str(own[0]), "--client-key", str(own[1])]
         self.process = subprocess.Popen(
-            [environment_python(release), "-u", CLIENT, *arguments],
+            [environment_python(release), "-u", bundles.PACKAGE, bundles.CONTROL, *arguments],
             env=environment(home),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

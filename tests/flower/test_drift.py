@@ -17,13 +17,14 @@ from environments import environment_python, flower_process_environment
 from flowerbed.flower import apis, private_api
 from flowerbed.flower.apis import Api
 from flowerbed.flower.contract import UNPROTECTED, Program, Protection
-from flowerbed.flower.inside import superlink_launcher, wedge
-from flowerbed.flower.inside.inside_control import HTTP_PATHS
 from flowerbed.flower.releases import Row
 from flowerbed.flower.values import Value
 from flowerbed.kubernetes.manifests.nginx import NAMES
 from flowerbed.runs.events import Waiting
 from flowerbed.runs.lines import LineParser
+from flowerbed_inside import bundles
+from flowerbed_inside.control.api import HTTP_PATHS
+from flowerbed_inside.unit import wedge
 
 PROGRAMS = ("flower-superlink", "flower-supernode", "flower-superexec")
 
@@ -197,9 +198,11 @@ def test_the_supernode_still_says_what_we_listen_for(row: Row, installed: Instal
 
 
 PRAGMA = """\
-import runpy, sys
-launcher, database, release = sys.argv[1:]
-runpy.run_path(launcher)["wait_longer_for_sqlite"]()
+import sys
+folder, database, release = sys.argv[1:]
+sys.path.append(folder)
+from flowerbed_inside.launch.superlink import wait_longer_for_sqlite
+wait_longer_for_sqlite()
 if release == "1.22":  # keeps its objects in memory
     from flwr.server.superlink.linkstate import LinkStateFactory
     store = LinkStateFactory(database).state()
@@ -213,7 +216,7 @@ print(*answer.values())
 
 def test_a_superlink_waits_as_long_for_its_database_as_it_was_told(row: Row, installed: Installed) -> None:
     database = installed.home / "state.db"
-    said = installed.run("python", "-c", PRAGMA, superlink_launcher.__file__, str(database), str(row.minor))
+    said = installed.run("python", "-c", PRAGMA, str(bundles.PACKAGE.parent), str(database), str(row.minor))
     assert said.split()[-1] == "25000"
 
 

@@ -14,21 +14,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from flowerbed.flower.inside import app_launcher, launcher
-from flowerbed.flower.inside.app_launcher import Workplace, hold, size_text
-from flowerbed.flower.inside.launcher import IDLE_SECONDS, LONGEST_IDLE_SECONDS, Scratch, remove_unheld
 from flowerbed.runs.tracebacks import last_traceback
 from flowerbed.runs.verdict import Observation, judge
-
-INSIDE = Path(app_launcher.__file__).parent
+from flowerbed_inside.launch import launcher
+from flowerbed_inside.launch.app import Workplace, hold
+from flowerbed_inside.launch.launcher import IDLE_SECONDS, LONGEST_IDLE_SECONDS, Scratch, remove_unheld
+from flowerbed_inside.text import size_text
 
 HEAD = """
 import os, sys
 from pathlib import Path
 from types import SimpleNamespace
-sys.path.append({inside!r})
-from app_launcher import Workplace
-context = SimpleNamespace(run_id=7, run_config={{}})
+from flowerbed_inside.launch.app import Workplace
+context = SimpleNamespace(run_id=7, run_config={})
 """
 
 
@@ -36,7 +34,7 @@ def work(root: Path, code: str, *, results: bool = True, **environment: str) -> 
     """Run code in a process whose ``app`` is called as Flower calls an app."""
     script = root.parent / "script.py"
     end = f"Workplace({str(root)!r}, results={results}).entered(app)(context)\n"
-    script.write_text(HEAD.format(inside=str(INSIDE)) + code + end)
+    script.write_text(HEAD + code + end)
     env = {"PATH": os.defpath, **environment}
     return subprocess.run(
         [sys.executable, script], cwd=root.parent, env=env, capture_output=True, text=True, check=False, timeout=60
@@ -117,7 +115,7 @@ def test_a_full_volume_is_said_with_the_file_that_grew(tmp_path: Path, words: st
             "4096)\n", f"4096){words}\n", 1
         )
     script = tmp_path / "script.py"
-    script.write_text(HEAD.format(inside=str(INSIDE)) + code)
+    script.write_text(HEAD + code)
     mount = f'mount -t tmpfs -o size=1m none "{root}" && exec "{sys.executable}" "{script}"'
     unshare = shutil.which("unshare")
     if unshare is None or subprocess.run([unshare, "--mount", "true"], check=False).returncode != 0:
@@ -168,8 +166,7 @@ def test_a_folder_that_somebody_works_in_is_not_removed(tmp_path: Path) -> None:
 def test_a_forked_process_still_holds_the_folder_of_one_that_has_ended(tmp_path: Path) -> None:
     code = f"""
 import os, sys
-sys.path.append({str(INSIDE)!r})
-from app_launcher import hold
+from flowerbed_inside.launch.app import hold
 from pathlib import Path
 hold(Path({str(tmp_path / "7")!r}))
 if os.fork() == 0:

@@ -12,7 +12,7 @@ import pytest
 from by_hand import eventually
 from units import RunningUnit
 
-from flowerbed.flower.inside.inside_endings import Ending, Endings
+from flowerbed_inside.unit.endings import Ending, Endings
 
 # Starts an app's process as a SuperExec does, and never asks how it ended.
 SUPEREXEC = """

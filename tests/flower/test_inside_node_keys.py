@@ -10,9 +10,9 @@ import pytest
 from by_hand import eventually
 from units import RunningUnit
 
-from flowerbed.flower.inside import node_keys
-from flowerbed.flower.inside.inside_programs import SETTLE
 from flowerbed.trust import keys
+from flowerbed_inside.unit import node_keys
+from flowerbed_inside.unit.programs import SETTLE
 
 PYTHON = (sys.executable, "-u", "-c")
 WAITS = "import time; print('here', flush=True); time.sleep(1000)"

@@ -16,15 +16,13 @@ from typing import Any
 
 import pytest
 from by_hand import HOST, PATIENCE, Client, environment, eventually, write_app
-from units import HERE, FederationInUnits
+from units import SUBMIT, FederationInUnits
 
 from environments import environment_python
 from flowerbed import processes
-from flowerbed.flower.inside.inside_inbox import NotReceivedError, receive
 from flowerbed.flower.releases import Row
+from flowerbed_inside.submit.inbox import NotReceivedError, receive
 from free_ports import free_port
-
-SUBMIT = HERE / "submit.py"
 
 
 def pack(folder: Path) -> bytes:
@@ -58,7 +56,7 @@ def test_an_app_comes_whole(tmp_path: Path) -> None:
 def test_it_is_not_read_beyond_its_length_although_nobody_closes_the_stream(tmp_path: Path) -> None:
     app = write_app(tmp_path / "app")
     child = subprocess.Popen(
-        [sys.executable, SUBMIT, "--receive", "--inbox", tmp_path / "inbox"], stdin=subprocess.PIPE
+        [sys.executable, *SUBMIT, "--receive", "--inbox", tmp_path / "inbox"], stdin=subprocess.PIPE
     )
     assert child.stdin is not None
     with child.stdin as stream:
@@ -136,7 +134,7 @@ def test_half_an_app_is_none(tmp_path: Path, cut: int) -> None:
 
 def test_what_is_not_framed_is_said(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, SUBMIT, "--receive", "--inbox", tmp_path / "inbox"],
+        [sys.executable, *SUBMIT, "--receive", "--inbox", tmp_path / "inbox"],
         input=pack(write_app(tmp_path / "app")),
         capture_output=True,
         timeout=PATIENCE,
@@ -153,7 +151,7 @@ def test_what_is_not_framed_is_said(tmp_path: Path) -> None:
 def test_packages_are_those_of_the_environment(tmp_path: Path) -> None:
     python = environment_python("1.42.0")
     done = subprocess.run(
-        [python, SUBMIT, "--packages"],
+        [python, *SUBMIT, "--packages"],
         env=environment(tmp_path),
         stdout=subprocess.PIPE,
         timeout=PATIENCE,
@@ -174,7 +172,7 @@ def test_packages_are_those_of_the_environment(tmp_path: Path) -> None:
 def submit(python: Path, home: Path, *arguments: str, **config: object) -> subprocess.Popen[bytes]:
     env = environment(home)
     env["FLOWERBED_RUN_CONFIG"] = json.dumps(config)
-    command = [str(python), "-u", str(SUBMIT), "--dialect", "http", *arguments]
+    command = [str(python), "-u", *SUBMIT, "--dialect", "http", *arguments]
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE)
 
 
@@ -221,22 +219,21 @@ def test_a_long_reason_is_shortened_for_kubernetes(python: Path, tmp_path: Path)
 @pytest.mark.parametrize("config", ["[1]", "{"])
 def test_a_run_config_that_is_none(python: Path, tmp_path: Path, config: str) -> None:
     env = {**environment(tmp_path), "FLOWERBED_RUN_CONFIG": config}
-    command = [str(python), str(SUBMIT), "--dialect", "http", "--address", f"{HOST}:9", "--baked", str(tmp_path)]
+    command = [str(python), *SUBMIT, "--dialect", "http", "--address", f"{HOST}:9", "--baked", str(tmp_path)]
     status, said = answer(subprocess.Popen(command, env=env, stdout=subprocess.PIPE))
     assert (status, said["error"]["code"]) == (1, "bad-config")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--inbox", "/x"], ["--receive"]])
 def test_options_that_make_no_sense(arguments: list[str]) -> None:
-    done = subprocess.run([sys.executable, SUBMIT, *arguments], capture_output=True, timeout=PATIENCE, check=False)
+    done = subprocess.run([sys.executable, *SUBMIT, *arguments], capture_output=True, timeout=PATIENCE, check=False)
     assert done.returncode == 2
 
 
 HANGS = """
 import os, sys, time
-sys.path.insert(0, sys.argv[1])
 sys.argv[1:] = ["--dialect", "http", "--address", "127.0.0.1:9", "--inbox", "/no/such"]
-import submit
+from flowerbed_inside.submit import main as submit
 out = os.dup(1)
 def hangs(*_):
     os.write(out, b"hangs\\n")
@@ -249,7 +246,7 @@ submit.main()
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a PID namespace")
 def test_as_process_1_it_heeds_sigterm_at_once() -> None:
     namespace = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    command = [*namespace, sys.executable, "-c", HANGS, str(HERE)]
+    command = [*namespace, sys.executable, "-c", HANGS]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"hangs\n"

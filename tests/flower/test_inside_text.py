@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowerbed.flower.inside.inside_text import WholeLines, plain, without_codes
+from flowerbed_inside.text import WholeLines, plain, without_codes
 
 CASES = [
     # (what it is, as printed, plain, with colours)

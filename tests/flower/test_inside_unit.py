@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from by_hand import HOST, PATIENCE, eventually
-from units import HERE, UNIT, RunningUnit
+from units import UNIT, RunningUnit
 
 from flowerbed import processes
 from free_ports import free_port
@@ -193,7 +193,7 @@ time.sleep(1000)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a PID namespace")
 def test_as_process_1_it_reaps_orphans_and_heeds_sigterm() -> None:
     namespace = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    with RunningUnit(program("only", ORPHANS), before=[*namespace, sys.executable, "-u", str(UNIT)]) as unit:
+    with RunningUnit(program("only", ORPHANS), before=[*namespace, sys.executable, "-u", *UNIT]) as unit:
         unit.says("left ")
         assert unit.lines == ["left 0"]
         [init] = processes.children_by_parent()[unit.process.pid]
@@ -310,7 +310,7 @@ def test_folders_are_made_before_anything_starts(tmp_path: Path) -> None:
     ],
 )
 def test_options_that_make_no_sense(words: list[str], why: str) -> None:
-    command = [sys.executable, str(UNIT), *words]
+    command = [sys.executable, *UNIT, *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 2
     assert why in done.stderr
@@ -464,7 +464,7 @@ def test_a_taken_health_port_is_said() -> None:
     with RunningUnit(program("only", WAITS)) as unit:
         eventually(unit.ready)
         done = subprocess.run(
-            [sys.executable, UNIT, "--health-port", str(unit.port), "--", "only", "true"],
+            [sys.executable, *UNIT, "--health-port", str(unit.port), "--", "only", "true"],
             capture_output=True,
             text=True,
             timeout=PATIENCE,
@@ -488,13 +488,10 @@ def test_it_is_small() -> None:
 
 # The wedge.
 
-SOONER = f"""
-import runpy, sys
-sys.path.insert(0, {str(HERE)!r})
-import wedge
+SOONER = """
+from flowerbed_inside.unit import main, wedge
 wedge.WEDGED_AFTER_SECONDS = 1.0
-sys.argv[0] = "unit.py"
-runpy.run_path({str(UNIT)!r}, run_name="__main__")
+main.main()
 """
 """The unit with less patience than the 20 s that it has for a SuperNode without a worker."""
 
@@ -571,8 +568,10 @@ def at_work(go: Path, finish: int, *options: str) -> list[str]:
 
 def with_constants(**seconds: float) -> tuple[str, ...]:
     """Return what starts a unit with other times than its own."""
-    given = "\n".join(["import inside_finishing", *(f"inside_finishing.{name} = {seconds[name]}" for name in seconds)])
-    return (*PYTHON, SOONER.replace("import wedge\nwedge.WEDGED_AFTER_SECONDS = 1.0", given))
+    given = "\n".join(
+        ["from flowerbed_inside.unit import finishing", *(f"finishing.{name} = {seconds[name]}" for name in seconds)]
+    )
+    return (*PYTHON, SOONER.replace("wedge.WEDGED_AFTER_SECONDS = 1.0", given))
 
 
 def asked_to_end(unit: RunningUnit) -> None:

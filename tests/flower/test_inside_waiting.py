@@ -14,7 +14,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from flowerbed.flower.inside import inside_programs, launcher
+from flowerbed_inside.launch import launcher
+from flowerbed_inside.unit import programs
 
 Launch = Callable[..., None]
 
@@ -32,7 +33,7 @@ def launch(monkeypatch: pytest.MonkeyPatch) -> Launch:
         monkeypatch.setattr(launcher, "distribution", lambda _: SimpleNamespace(version="1.42.0", entry_points=[entry]))
         monkeypatch.setattr(sys, "argv", [f"/programs/{name}"])
         monkeypatch.setenv(launcher.WAIT_FOR, f"127.0.0.1:{port}")
-        launcher.main()
+        launcher.run(name)
 
     return run
 
@@ -65,7 +66,7 @@ def port_of(there: socket.socket) -> int:
 
 
 def test_unit_and_launcher_mean_the_same() -> None:
-    assert launcher.SETTLE == inside_programs.SETTLE
+    assert launcher.SETTLE == programs.SETTLE
 
 
 def test_it_begins_later_where_the_superlink_answers_at_once(

@@ -17,12 +17,13 @@ from typing import Any
 from by_hand import HOST, PATIENCE, Federation, environment, eventually
 
 from flowerbed import processes
-from flowerbed.flower import inside
 from flowerbed.flower.contract import Program
+from flowerbed.kubernetes.manifests import programs
+from flowerbed_inside import bundles
 from free_ports import free_port
 
-HERE = Path(inside.__file__).parent
-UNIT = HERE / "unit.py"
+UNIT = (str(bundles.PACKAGE), bundles.UNIT)
+SUBMIT = (str(bundles.PACKAGE), bundles.SUBMIT)
 HELD = Path(__file__).parents[1] / "held"
 """Holds a SuperNode's pull of a message open; see there."""
 
@@ -31,16 +32,14 @@ def mount(folder: Path) -> Path:
     """Write the programs as the kubelet mounts a ConfigMap: links, and launchers under Flower's names."""
     data = folder / "..2026_01_01"
     data.mkdir(parents=True)
-    launchers = inside.launchers()
-    for name, path in inside.in_pods().items():
-        if path not in launchers.values():
-            (data / name).write_text(path.read_text())
-    (data / "bin").mkdir()
-    for name, path in launchers.items():
-        (data / "bin" / name).write_text("#!/usr/bin/env python\n" + path.read_text())
+    for source in programs.volume("demo")["projected"]["sources"]:
+        room = source["configMap"]["name"].removeprefix("demo-programs-")
+        for item in source["configMap"]["items"]:
+            file = data / item["path"]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(programs.sources()[room][item["key"]])
+            file.chmod(0o555)
     (folder / "..data").symlink_to(data.name)
-    for file in [*data.iterdir(), *(data / "bin").iterdir()]:
-        file.chmod(0o555)
     for file in data.iterdir():
         (folder / file.name).symlink_to(Path("..data", file.name))
     return folder
@@ -65,7 +64,7 @@ class RunningUnit:
         self,
         words: Sequence[str],
         *,
-        before: Sequence[str] = (sys.executable, "-u", str(UNIT)),
+        before: Sequence[str] = (sys.executable, "-u", *UNIT),
         env: dict[str, str] | None = None,
         read: bool = True,
     ) -> None:
@@ -208,7 +207,7 @@ class FederationInUnits(Federation):
             env["FLOWERBED_RUN_CONFIG"] = json.dumps(config or {})
             arguments = ("--dialect", self.row.contract.dialect, "--address", self.control, *arguments)
         return subprocess.Popen(
-            [self.python, "-u", self.mounted / "submit.py", *arguments],
+            [self.python, "-u", self.mounted / bundles.NAME, bundles.SUBMIT, *arguments],
             env=env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -222,7 +221,7 @@ class FederationInUnits(Federation):
             own = {key: self._resolve(name, value) for key, value in program.environment.items()}
             words += ["--", name, "env", *(f"{key}={value}" for key, value in own.items()), program.executable]
             words += [self._resolve(name, value) for value in program.arguments]
-        before = (str(self.python), "-u", str(self.mounted / "unit.py"))
+        before = (str(self.python), "-u", str(self.mounted / bundles.NAME), bundles.UNIT)
         return RunningUnit(words, before=before, env=self._environment(self.folder / "unit") | (more or {}))
 
     def _environment(self, home: Path) -> dict[str, str]:

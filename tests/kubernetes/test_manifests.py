@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowerbed.errors import UsageError
-from flowerbed.flower import inside
 from flowerbed.flower.releases import RELEASES, find
 from flowerbed.kubernetes import labels
 from flowerbed.kubernetes.manifests import programs, proxy
@@ -23,6 +23,7 @@ from flowerbed.kubernetes.manifests.objects import objects
 from flowerbed.kubernetes.manifests.places import ANYWHERE
 from flowerbed.spec.model import API_VERSION, KIND, App, Federation, FederationSpec, Layout, Metadata, SuperNodePool
 from flowerbed.topology.build import build
+from flowerbed_inside import bundles
 from kubernetes.federations import FULL, SMALL, Object, container, containers, federation, named, rendered, workloads
 
 GOLDEN = Path(__file__).parent / "golden" / "colocated.yaml"
@@ -388,16 +389,34 @@ def test_quickstart_takes_what_the_file_says_too() -> None:
 # Our programs.
 
 
-def test_the_pods_have_all_programs_and_can_start_the_launchers() -> None:
-    assert all(path.is_file() for path in inside.in_pods().values())
-    (config_map,) = [item for item in rendered(SMALL) if named(item) == "ConfigMap/demo-programs"]
-    data = config_map["data"]
-    assert set(inside.launchers()) < set(data)
-    for name in inside.launchers():
-        first, rest = data[name].split("\n", 1)
-        assert first == "#!/usr/bin/env python"
-        assert rest == inside.launchers()[name].read_text(encoding="utf-8")
-    siblings = {path.stem for path in inside.CLIENT.parent.glob("*.py")}
-    words = {word for text in data.values() for word in re.findall(r"^ *(?:import|from) (\w+)", text, re.MULTILINE)}
-    assert {f"{module}.py" for module in words & siblings} <= set(data)
-    assert sum(map(len, data.values())) < 200_000  # kubectl apply keeps a copy in an annotation of at most 256 KiB
+def test_the_pods_have_all_programs_and_no_text_twice() -> None:
+    config_maps = {
+        item["metadata"]["name"]: item["data"] for item in rendered(SMALL) if "-programs" in item["metadata"]["name"]
+    }
+    assert set(config_maps) == {f"demo-programs-{room}" for room in ("shared", "control", "launch", "submit", "unit")}
+    mounted = mounted_programs(config_maps)
+    assert set(mounted) == {
+        *bundles.bundle(bundles.UNIT, bundles.SUBMIT, bundles.LAUNCH),
+        *(f"bin/{name}" for name in bundles.LAUNCHED),
+    }
+    for name in bundles.LAUNCHED:
+        assert mounted[f"bin/{name}"] == "#!/usr/bin/env python\n" + bundles.LAUNCHER.read_text(encoding="utf-8")
+    texts = [text for data in config_maps.values() for text in data.values()]
+    assert len(texts) == len(set(texts))
+
+
+def test_kubectl_can_apply_each_config_map_with_programs() -> None:
+    for item in [item for item in rendered(SMALL) if "-programs-" in item["metadata"]["name"]]:
+        # It keeps a copy in an annotation of at most 256 KiB; half of that leaves room for what a room becomes.
+        assert len(json.dumps(item).encode()) < 128 * 1024, item["metadata"]["name"]
+
+
+def mounted_programs(config_maps: dict[str, dict[str, str]]) -> dict[str, str]:
+    """Return what is where in the volume of the programs."""
+    found = {}
+    for source in programs.volume("demo")["projected"]["sources"]:
+        data = config_maps[source["configMap"]["name"]]
+        for item in source["configMap"]["items"]:
+            assert item["path"] not in found
+            found[item["path"]] = data[item["key"]]
+    return found

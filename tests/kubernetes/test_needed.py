@@ -16,13 +16,13 @@ import yaml
 
 from flowerbed.flower.releases import find
 from flowerbed.kubernetes import trusting
-from flowerbed.kubernetes.manifests import names
+from flowerbed.kubernetes.manifests import names, programs
 from flowerbed.kubernetes.manifests.identity import Identity
 from flowerbed.kubernetes.manifests.needed import Needed, needed
 from flowerbed.kubernetes.manifests.run_job import run_job
 from kubernetes.federations import SMALL, federation, rendered, workloads
 
-RENDERED = (names.programs("demo"), names.proxy("demo"))
+RENDERED = (*(names.programs("demo", room) for room in programs.rooms()), names.proxy("demo"))
 
 Say = Callable[..., tuple[int, str]]
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from flowerbed.flower.inside import node_keys
 from flowerbed.flower.releases import RELEASES, find
 from flowerbed.kubernetes import trusting
 from flowerbed.kubernetes.audit.checks import CHECKS
@@ -24,6 +23,7 @@ from flowerbed.kubernetes.manifests.trust import admitted_nodes, external_nodes
 from flowerbed.kubernetes.observing import Observer
 from flowerbed.kubernetes.packaging import helm, kustomize
 from flowerbed.kubernetes.reach import Outside, Pod, allowed
+from flowerbed_inside.unit import node_keys
 from kubernetes.federations import Object, federation, named, rendered
 
 HEAD = """\

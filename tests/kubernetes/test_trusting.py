@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flowerbed.errors import TrustError, UsageError
-from flowerbed.flower.inside import node_keys
 from flowerbed.flower.releases import RELEASES, find
 from flowerbed.kubernetes import trusting
 from flowerbed.kubernetes.manifests.identity import Identity
@@ -20,6 +19,7 @@ from flowerbed.kubernetes.manifests.run_job import run_job
 from flowerbed.kubernetes.manifests.trust import NODE_CSV, admitted_nodes, dismissed_nodes
 from flowerbed.spec.model import Federation
 from flowerbed.trust import certificates, keys
+from flowerbed_inside.unit import node_keys
 from kubernetes.federations import SMALL, Object, container, federation, named, workloads
 from shown_secrets import shown
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from flowerbed.errors import UsageError
-from flowerbed.flower.inside import RESULTS
-from flowerbed.flower.inside.inside_results import look, pack
 from flowerbed.local.results import copy, saved
+from flowerbed_inside import bundles
+from flowerbed_inside.results import look, pack
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_folder_that_is_not_there_has_nothing(tmp_path: Path) -> None:
 
 
 def test_the_archive_has_what_was_asked_for_and_nothing_of_anybody_else(folder: Path) -> None:
-    command = [sys.executable, "-I", str(RESULTS), "pack", str(folder)]
+    command = [sys.executable, "-I", str(bundles.PACKAGE), bundles.RESULTS, "pack", str(folder)]
     done = subprocess.run([*command, "inside", "plots/loss.png"], capture_output=True, check=True, timeout=60)
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
         assert {entry.name: entry.type for entry in archive} == {"inside": b"0", "plots/loss.png": b"0"}

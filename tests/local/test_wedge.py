@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from flowerbed.flower.inside.wedge import LATE_AFTER_SECONDS, WEDGED_AFTER_SECONDS, Marks, Watch
 from flowerbed.flower.release import Minor
 from flowerbed.flower.releases import RELEASES, Row
+from flowerbed_inside.unit.wedge import LATE_AFTER_SECONDS, WEDGED_AFTER_SECONDS, Marks, Watch
 
 MARKS = Marks.compiled("Received: ", "Sent|Failed", "Failed")
 

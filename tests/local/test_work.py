@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from flowerbed import processes
-from flowerbed.flower.inside import wedge
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.plan import PlannedComponent, PlannedUnit
 from flowerbed.local.unit import UnitRunner
 from flowerbed.local.work import WorkWatcher
+from flowerbed_inside.unit import wedge
 
 MARKS = wedge.Marks.compiled("Received: ", "Sent|Failed", "Failed")
 TAKES_ONE_THE_FIRST_TIME = """\

@@ -18,7 +18,6 @@ import pytest
 import yaml
 
 from flowerbed.errors import UsageError
-from flowerbed.flower.inside import node_keys, start
 from flowerbed.flower.releases import RELEASES, find
 from flowerbed.local import trusting
 from flowerbed.local.layout import StateFolder
@@ -29,6 +28,9 @@ from flowerbed.spec.load import parse
 from flowerbed.spec.model import Federation
 from flowerbed.trust import certificates
 from flowerbed.trust.servers import LOOPBACK
+from flowerbed_inside import bundles
+from flowerbed_inside.site import start
+from flowerbed_inside.unit import node_keys
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 FILE = """\
@@ -47,10 +49,8 @@ spec:
   superlink: {expose: {fleetAddress: "fl.example.org:443"}}
 """
 PROGRAMS = {
-    *("first_request.py", "inside_finishing.py", "inside_health.py", "inside_proc.py"),
-    *("inside_programs.py", "inside_ready.py", "inside_text.py", "inside_endings.py"),
-    *("node_keys.py", "unit.py", "unit_options.py", "wedge.py", "bin/flower-superexec", "bin/flower-supernode"),
-    "bin/flwr-clientapp",
+    *bundles.bundle(bundles.UNIT, bundles.LAUNCH),
+    *("bin/flower-superexec", "bin/flower-supernode", "bin/flwr-clientapp"),
 }
 
 STARTED = ("/start", "/programs/bin/flwr-clientapp")
@@ -167,7 +167,8 @@ def test_the_start_of_every_release_names_files_of_the_kit_and_its_own_work(stat
     site = json.loads(found["site.json"].content)
     words = start.command(site, Path("/kit"), Path("/kit/work"), 4711)
     named = {word.removeprefix("/kit/") for word in words if word.startswith("/kit/") and "/work/" not in word}
-    assert named - {"programs/bin/flower-supernode", "programs/bin/flower-superexec"} <= set(found)
+    assert named - {"programs/flowerbed_inside"} <= set(found)
+    assert "programs/flowerbed_inside/__main__.py" in found
     superlink = [words[at + 1] for at, word in enumerate(words) if word == "--superlink"]
     assert superlink == ["fl.example.org:443"]
     here = [word for word in words if word.endswith("4711")]
@@ -228,17 +229,19 @@ def test_kustomize_finds_every_file_and_the_pod_every_name(state: StateFolder) -
     files = set(made(wanted(state)))
     kustomization, pod = found["Kustomization"], found["Deployment"]["spec"]["template"]["spec"]
     assert set(kustomization["resources"]) <= files
-    [secret], [programs] = kustomization["secretGenerator"], kustomization["configMapGenerator"]
-    held = {one["name"]: dict(line.split("=", 1) for line in one["files"]) for one in (secret, programs)}
+    [secret], programs = kustomization["secretGenerator"], kustomization["configMapGenerator"]
+    held = {one["name"]: dict(line.split("=", 1) for line in one["files"]) for one in (secret, *programs)}
     assert {path for one in held.values() for path in one.values()} <= files
     assert {path for path in files if path.startswith("keys/")} | {"ca.crt"} == set(held[secret["name"]].values())
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     assert volumes["flowerbed-kit"]["secret"]["secretName"] == secret["name"]
     sources = volumes["flowerbed-programs"]["projected"]["sources"]
-    assert {source["configMap"]["name"] for source in sources} == {programs["name"]}
-    assert {item["key"] for source in sources for item in source["configMap"].get("items", [])} <= set(
-        held[programs["name"]]
-    )
+    assert {source["configMap"]["name"] for source in sources} == {one["name"] for one in programs}
+    for source in sources:
+        mounted = held[source["configMap"]["name"]]
+        assert {item["key"] for item in source["configMap"]["items"]} == set(mounted)
+        for item in source["configMap"]["items"]:  # at the same place as where the kit is started by hand
+            assert mounted[item["key"]] == f"programs/{item['path']}" or item["key"] == "launcher"
     args = pod["containers"][0]["args"]
     kept = {word.rpartition("/")[2] for word in args if word.startswith("/flowerbed-trust/kit/") and "=" not in word}
     assert kept <= set(held[secret["name"]])

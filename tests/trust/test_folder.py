@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from flowerbed.errors import TrustError
-from flowerbed.flower.inside import node_keys
 from flowerbed.trust import certificates, files, keys
 from flowerbed.trust.folder import TrustFolder
 from flowerbed.trust.layout import public_keys
+from flowerbed_inside.unit import node_keys
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 SERVERS = ("ca.crt", "ca.key", "superlink.crt", "superlink.key", "loopback.crt", "loopback.key", "superexec.secret")

@@ -15,8 +15,8 @@ from cyclopts import App, CycloptsError, UnknownCommandError, UnusedCliTokensErr
 
 from flowerbed.cli import COMMANDS, GROUPS
 from flowerbed.errors import FlowerbedError, SpecError, UsageError
-from flowerbed.flower.inside.inside_text import plain
 from flowerbed.spec.words import nearest
+from flowerbed_inside.text import plain
 
 USAGE = UsageError.exit_code
 INTERRUPTED = 128 + signal.SIGINT

@@ -10,13 +10,13 @@ from flowerbed.cli.options import LOCAL, Json, On, Where, kubernetes_context
 from flowerbed.cli.output import Output
 from flowerbed.cli.place import federation_at
 from flowerbed.errors import StateError, UsageError
-from flowerbed.flower.inside.inside_text import WholeLines
 from flowerbed.local import logs as component_logs
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.runtime import LocalRuntime
 from flowerbed.runs.names import resolve_run
 from flowerbed.runs.records import Phase
 from flowerbed.spec.words import nearest
+from flowerbed_inside.text import WholeLines
 
 POLL_SECONDS = 0.2
 

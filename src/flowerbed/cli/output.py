@@ -14,8 +14,8 @@ from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from flowerbed.cli import tables
-from flowerbed.flower.inside.inside_text import plain
 from flowerbed.runs.runtime import Event
+from flowerbed_inside.text import plain
 
 PROGRESS_SECONDS = 5.0
 """Seconds between two lines of progress with ``--json``; a shorter command prints none."""

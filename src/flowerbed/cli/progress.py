@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowerbed.cli.output import Output
-from flowerbed.flower.inside.app_launcher import size_text
+from flowerbed_inside.text import size_text
 
 
 class Progress:

@@ -22,6 +22,7 @@ def request(
     release: str,
     python: Interpreter,
     launchers: Mapping[str, Path] | None = None,
+    modules: Mapping[str, Path] | None = None,
     progress: Progress = silent,
 ) -> EnvironmentRequest:
     """Find out what an app needs.
@@ -36,6 +37,8 @@ def request(
         The Python to build on.
     launchers : mapping of str to Path or None
         Name of a program → the script that shall stand for it.
+    modules : mapping of str to Path or None
+        What these scripts import, by its path in a folder beside theirs.
     progress : callable
         Is told when a build back end has to be asked, which takes seconds the first time.
 
@@ -46,9 +49,9 @@ def request(
     ReleaseError
         If the app's requirement of flwr excludes the release.
     """
-    scripts = {name: path.read_text(encoding="utf-8") for name, path in sorted((launchers or {}).items())}
+    scripts, beside = _texts(launchers or {}), _texts(modules or {})
     if app is None:
-        return EnvironmentRequest(release, python, launchers=scripts)
+        return EnvironmentRequest(release, python, launchers=scripts, modules=beside)
     app = app.resolve()
     asked = read_asked(app, release=release, python=python, progress=progress)
     _check_python(app, asked, python)
@@ -62,9 +65,14 @@ def request(
         paths=paths,
         digests={name: project_digest(path) for name, path in paths.items()},
         launchers=scripts,
+        modules=beside,
         where=asked.where,
         lock=_lock(app, asked, python, progress),
     )
+
+
+def _texts(files: Mapping[str, Path]) -> dict[str, str]:
+    return {name: path.read_text(encoding="utf-8") for name, path in sorted(files.items())}
 
 
 def read_asked(app: Path, *, release: str, python: Interpreter, progress: Progress = silent) -> Asked:

@@ -114,11 +114,12 @@ def build(wanted: EnvironmentRequest, folder: Path, progress: Progress) -> None:
 
     compiling = "compiling, so that each of Flower's programs starts quickly"
     progress(compiling)
-    command = [str(python), *_PLAIN, "-c", _COMPILE, "lib", str(os.cpu_count() or 1), "0"]
-    run(command, cwd=folder, progress=progress, doing=compiling)
+    _write_launchers(wanted, folder)
+    for part, workers in (("lib", os.cpu_count() or 1), ("flowerbed", 1)):
+        command = [str(python), *_PLAIN, "-c", _COMPILE, part, str(workers), "0"]
+        run(command, cwd=folder, progress=progress, doing=compiling)
 
     shutil.rmtree(project)  # it names the index and the user's folders
-    _write_launchers(wanted, folder)
     (folder / IN_USE).touch()
     (folder / LAST_USED).touch()
     manifest = {
@@ -167,3 +168,7 @@ def _write_launchers(wanted: EnvironmentRequest, folder: Path) -> None:
         program = programs / name
         program.write_text(_WRAPPER.format(name=name), encoding="utf-8")
         program.chmod(0o755)
+    for path, text in wanted.modules.items():
+        module = folder / "flowerbed" / path
+        module.parent.mkdir(parents=True, exist_ok=True)
+        module.write_text(text, encoding="utf-8")

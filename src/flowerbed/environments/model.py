@@ -43,6 +43,8 @@ class EnvironmentRequest:
         Their fingerprints.
     launchers : mapping of str to str
         Name of a program → the Python script that stands for it.
+    modules : mapping of str to str
+        Path in the folder above these scripts → what they import from there.
     where : str or None
         The app's pyproject.toml, for messages.
     lock : AppLock or None
@@ -56,6 +58,7 @@ class EnvironmentRequest:
     paths: Mapping[str, Path] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     launchers: Mapping[str, str] = field(default_factory=dict)
+    modules: Mapping[str, str] = field(default_factory=dict)
     where: str | None = None
     lock: AppLock | None = None
 
@@ -73,7 +76,8 @@ class EnvironmentRequest:
             "requirements": list(self.requirements),
             "settings": dict(self.settings),
             "local": dict(self.digests),
-            "launchers": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in self.launchers.items()},
+            "launchers": _digests(self.launchers),
+            "modules": _digests(self.modules),
             **({} if self.lock is None else {"lock": self.lock.digest}),
         }
 
@@ -86,6 +90,10 @@ class EnvironmentRequest:
     def name(self) -> str:
         """The name of its folder."""
         return f"{self.release}-{self.key[:12]}"
+
+
+def _digests(texts: Mapping[str, str]) -> dict[str, str]:
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
 
 
 @dataclass(frozen=True)

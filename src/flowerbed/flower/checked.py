@@ -14,7 +14,7 @@ _CANNOT = {"serverapp": "the ServerApp cannot be imported", "clientapp": "the Cl
 
 
 def explain(answer: Mapping[str, Any], app: Path, packing: Packing | None = None) -> None:
-    """Refuse an app that did not pass `flowerbed.flower.inside.CHECK`.
+    """Refuse an app that did not pass `flowerbed_inside.submit.check`.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ DATABASE = DataFile("state.db")
 """The SuperLink's database, with every release; without one a killed SuperLink loses its runs."""
 
 Dialect = Literal["grpc122", "grpc", "http"]
-"""How the Control API is spoken to by `flowerbed.flower.inside.client`."""
+"""How the Control API is spoken to by `flowerbed_inside.control.client`."""
 
 
 @dataclass(frozen=True)

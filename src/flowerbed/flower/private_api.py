@@ -1,6 +1,6 @@
-"""What `flowerbed.flower.inside` uses of Flower that Flower does not promise to keep.
+"""What `flowerbed_inside` uses of Flower that Flower does not promise to keep.
 
-Each script there says so in a literal named ``PRIVATE``: ``module:attribute`` → the releases in which it is
+Each module there says so in a literal named ``PRIVATE``: ``module:attribute`` → the releases in which it is
 used. They are read here without being imported, because they import Flower. The drift tests compare the
 list with every release, so that a private function that moves is found before a user finds it.
 """
@@ -8,13 +8,11 @@ list with every release, so that a private function that moves is found before a
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
 
 from flowerbed.flower.release import Release
-
-_INSIDE = Path(__file__).with_name("inside")
+from flowerbed_inside import bundles
 
 PUBLIC = frozenset({"flwr.app", "flwr.clientapp", "flwr.server", "flwr.serverapp"})
 """Modules that Flower's documentation tells app authors to import from."""
@@ -28,7 +26,7 @@ def used_in(release: Release) -> list[str]:
 def declared() -> dict[str, str]:
     """Return all that the scripts declare: ``module:attribute`` → releases."""
     together: dict[str, str] = {}
-    for script in sorted(_INSIDE.glob("*.py")):
+    for script in sorted(bundles.PACKAGE.rglob("*.py")):
         for statement in ast.parse(script.read_text(encoding="utf-8")).body:
             if _assigned_name(statement) == "PRIVATE":
                 together |= ast.literal_eval(statement.value)  # type: ignore[attr-defined]
@@ -39,7 +37,7 @@ def undeclared_imports() -> list[str]:
     """Return the modules of Flower that the scripts import but neither declare nor find public."""
     known = PUBLIC | {name.partition(":")[0] for name in declared()}
     found = set()
-    for script in sorted(_INSIDE.glob("*.py")):
+    for script in sorted(bundles.PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
             found |= {f"{script.name}: {module}" for module in _imported(node) if module not in known}
     return sorted(found)

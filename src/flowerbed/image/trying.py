@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from flowerbed.errors import ImageFailed
-from flowerbed.flower import inside
 from flowerbed.flower.checked import explain
 from flowerbed.image.app_files import packing
 from flowerbed.image.base import MACHINES, Base
 from flowerbed.image.sandbox import Running, Sandbox
+from flowerbed_inside import bundles
 
 _OURS = ".flowerbed"
 _CHUNKS = 8
@@ -154,12 +154,12 @@ def begun(
     """
     with tempfile.TemporaryDirectory(dir=layers[0].parent) as work:
         changes = Path(work, "changes")
-        scripts = changes / _OURS
-        scripts.mkdir(parents=True)
-        for script in inside.checking():
-            shutil.copyfile(script, scripts / script.name)
+        for name, file in bundles.bundle(bundles.CHECK).items():
+            copy = changes / _OURS / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
         env = {**environment, "HOME": "/tmp", "FLWR_HOME": "/tmp/flwr", "FLWR_TELEMETRY_ENABLED": "0"}  # noqa: S108
-        argv = [f"/{base.prefix}/bin/python", f"/{_OURS}/{inside.CHECK.name}", f"/{app}", "--named", where]
+        argv = [f"/{base.prefix}/bin/python", f"/{_OURS}/{bundles.NAME}", bundles.CHECK, f"/{app}", "--named", where]
         with Sandbox(layers, env, gone).started(argv, changes) as running:
             yield Trial(running, where)
 

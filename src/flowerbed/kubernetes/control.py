@@ -2,7 +2,7 @@
 
 Its code is streamed in, so that it is always the one that this Flowerbed expects, also where the Pod was made by
 another version or has no scripts of ours at all (``layout: Quickstart``). Nothing has to listen for it, and only
-who may exec into the Pod can use it. The protocol is described in `flowerbed.flower.inside.client`.
+who may exec into the Pod can use it. The protocol is described in `flowerbed_inside.control.client`.
 
 When the connection breaks (a restarted kubelet, a SuperLink's Pod that was deleted) it is opened anew to the Pod
 that is there then, and logs are followed on from where they were.
@@ -17,13 +17,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from flowerbed.errors import ClusterForbidden, ControlError, FlowerbedError
-from flowerbed.flower import inside
 from flowerbed.kubernetes.cluster import Cluster
 from flowerbed.kubernetes.exec_stream import ExecStream
+from flowerbed_inside import bundles
 
 RETRY_SECONDS = 1.0
 
@@ -31,15 +30,22 @@ UNAVAILABLE = "unavailable"
 """What a `ControlError` says in place of where it was, if a SuperLink, or the way to it, does not answer."""
 
 BOOTSTRAP = """
-import json, sys, types
+import json, sys
+from importlib import abc, import_module, util
 got = json.loads(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())))
-for name, text in got["modules"].items():
-    module = sys.modules[name] = types.ModuleType(name)
-    exec(compile(text, name + ".py", "exec"), module.__dict__)
-sys.argv = [got["name"], *got["arguments"]]
-exec(compile(got["main"], got["name"], "exec"), {"__name__": "__main__"})
+class Given(abc.MetaPathFinder, abc.Loader):
+    def find_spec(self, name, path=None, target=None):
+        for is_package, file in enumerate((".py", "/__init__.py")):
+            if name.replace(".", "/") + file in got["files"]:
+                return util.spec_from_loader(name, self, origin=name.replace(".", "/") + file, is_package=is_package)
+    def exec_module(self, module):
+        file = module.__spec__.origin
+        exec(compile(got["files"][file], file, "exec"), module.__dict__)
+sys.meta_path.insert(0, Given())
+sys.argv = [got["program"], *got["arguments"]]
+sys.exit(import_module(got["package"] + "." + got["program"]).main())
 """
-"""Reads a program and its modules from standard input and becomes it."""
+"""Reads a program of ours from standard input, with all that it imports of ours, and becomes it."""
 
 
 @dataclass(frozen=True)
@@ -174,8 +180,7 @@ class ControlLink:
     def _serve(self, place: Place) -> None:
         command = ["python", "-u", "-c", BOOTSTRAP]
         with self._cluster.stream(place.pod, place.namespace, place.container, command) as stream:
-            main, *modules = inside.control_client()
-            stream.write(program(main, modules, place.arguments))
+            stream.write(program(bundles.CONTROL, place.arguments))
             for line in stream.lines():
                 self._take(line, stream)
                 if self._closing.is_set():
@@ -217,12 +222,12 @@ class ControlLink:
             answers.put({"ok": False, "error": {"code": "unavailable", "message": message}})
 
 
-def program(main: Path, modules: Sequence[Path], arguments: Sequence[str]) -> bytes:
-    """Return what `BOOTSTRAP` reads: its length in a line, and the program, its modules and arguments as JSON."""
+def program(module: str, arguments: Sequence[str]) -> bytes:
+    """Return what `BOOTSTRAP` reads: its length in a line, and a program of ours, its files and arguments as JSON."""
     body = {
-        "name": main.name,
-        "main": main.read_text(encoding="utf-8"),
-        "modules": {path.stem: path.read_text(encoding="utf-8") for path in modules},
+        "package": bundles.NAME,
+        "program": module,
+        "files": {name: path.read_text(encoding="utf-8") for name, path in bundles.bundle(module).items()},
         "arguments": list(arguments),
     }
     data = json.dumps(body).encode()

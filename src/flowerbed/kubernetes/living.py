@@ -24,7 +24,7 @@ _OWN_ENDS = {
     75: "a file that it reads when it starts is another one",
     77: "the SuperLink did not let it in",
 }
-"""How the first process of a unit, `flowerbed.flower.inside.unit`, ends to be started again by the kubelet."""
+"""How the first process of a unit, `flowerbed_inside.unit.main`, ends to be started again by the kubelet."""
 _WORKLOADS = ("Deployment", "StatefulSet")
 
 _NOTHING_SAID = Execution("", "")

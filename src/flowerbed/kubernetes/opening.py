@@ -21,7 +21,7 @@ from flowerbed.spec.app import AppManifest, parse_app
 from flowerbed.spec.finding import Finding
 from flowerbed.spec.load import FEDERATION_FILE, Loaded, load
 from flowerbed.spec.lock import LOCK_FILE, Lock, lock_at
-from flowerbed.spec.model import Federation
+from flowerbed.spec.model import Federation, Layout
 
 Object = dict[str, Any]
 
@@ -130,11 +130,8 @@ class Opened:
     def objects(self, row: Row, namespace: str) -> list[Object]:
         """Return the objects as `up` applies them; a Namespace among them is for where there is none yet."""
         made = self.rendered(row, namespace=namespace)
-        ours = programs.config_map(Identity.of(self.federation, row, namespace))
-        if not any(
-            item["kind"] == "ConfigMap" and item["metadata"]["name"] == ours["metadata"]["name"] for item in made
-        ):
-            made = [ours, *made]  # the seed's objects need none of them, but the Jobs that submit runs do
+        if self.federation.spec.layout is Layout.QUICKSTART:  # its Pods have none; the Jobs of runs need them
+            made = [*programs.config_maps(Identity.of(self.federation, row, namespace)), *made]
         return [
             item if item["kind"] == "Namespace" else owned(item, self.name, namespace, str(row.release))
             for item in made

@@ -13,7 +13,6 @@ from typing import IO, Any, cast
 
 from flowerbed import placing
 from flowerbed.errors import ControlError, NotRunning, UsageError
-from flowerbed.flower.inside import RESULTS as SCRIPT
 from flowerbed.kubernetes.control import BOOTSTRAP, program
 from flowerbed.kubernetes.exec_stream import ExecStream
 from flowerbed.kubernetes.living import name
@@ -23,6 +22,7 @@ from flowerbed.kubernetes.runtime import KubernetesRuntime
 from flowerbed.runs.records import RunRecord
 from flowerbed.runs.saved import Saved, SavedFile
 from flowerbed.topology.model import Role
+from flowerbed_inside import bundles
 
 MARK = ".fetched-by-flowerbed"
 """In a folder of results that was fetched, and may be replaced by fetching them again."""
@@ -166,7 +166,7 @@ def _running(runtime: KubernetesRuntime, arguments: Sequence[str]) -> Iterator[E
     container: dict[str, Any] = pods[0]["spec"]["containers"][0]
     command = ["python", "-I", "-u", "-c", BOOTSTRAP]
     with runtime.cluster.stream(name(pods[0]), runtime.namespace, container["name"], command) as stream:
-        stream.write(program(SCRIPT, (), arguments))
+        stream.write(program(bundles.RESULTS, arguments))
         yield stream
 
 

@@ -23,7 +23,8 @@ from flowerbed.kubernetes.cluster import Cluster
 from flowerbed.kubernetes.exec_stream import NOT_STARTED, ExecStream
 from flowerbed.kubernetes.labels import VERSION
 from flowerbed.kubernetes.living import container_statuses, is_running, name
-from flowerbed.kubernetes.manifests.run_job import CONTAINER, INBOX, SUBMIT
+from flowerbed.kubernetes.manifests.programs import SUBMIT
+from flowerbed.kubernetes.manifests.run_job import CONTAINER, INBOX
 
 Object = dict[str, Any]
 

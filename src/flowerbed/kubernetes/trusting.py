@@ -17,7 +17,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flowerbed.errors import TrustError, UsageError
-from flowerbed.flower.inside import node_keys
 from flowerbed.flower.releases import Row
 from flowerbed.kubernetes import labels
 from flowerbed.kubernetes import living as looking
@@ -45,6 +44,7 @@ from flowerbed.trust.certificates import Issued
 from flowerbed.trust.keys import Random
 from flowerbed.trust.seen import Certificate
 from flowerbed.trust.servers import LOOPBACK, SERVER_DAYS
+from flowerbed_inside.unit import node_keys
 
 MOST_IN_POOL = 400
 """A Secret holds 1 MiB (kubernetes.io, "Secrets"), and a SuperNode's keys take 2.4 kB of it."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from flowerbed import processes
-from flowerbed.flower.inside.inside_endings import Endings
-from flowerbed.flower.inside.inside_proc import zombies
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.unit import UnitRunner
 from flowerbed.topology.model import Role
+from flowerbed_inside.proc import zombies
+from flowerbed_inside.unit.endings import Endings
 
 
 class EndingsWatcher:

@@ -9,10 +9,10 @@ from typing import Any
 
 from flowerbed.environments.model import Environment
 from flowerbed.errors import AppError
-from flowerbed.flower import inside
 from flowerbed.flower.checked import explain
 from flowerbed.local.plan import common_environment
 from flowerbed.local.source import Progress, Source, content_hash, staged
+from flowerbed_inside import bundles
 
 CHECK_SECONDS = 300.0
 
@@ -41,7 +41,10 @@ def _run_check(app: Path, source: Source, environment: Environment) -> dict[str,
     home.mkdir(parents=True, exist_ok=True)
     try:
         done = subprocess.run(
-            [str(environment.python), str(inside.CHECK), str(app), "--named", str(source.app.resolve())],
+            [
+                *(str(environment.python), str(bundles.PACKAGE), bundles.CHECK),
+                *(str(app), "--named", str(source.app.resolve())),
+            ],
             capture_output=True,
             text=True,
             env=env | {"FLWR_HOME": str(home), "FLWR_TELEMETRY_ENABLED": "0"},

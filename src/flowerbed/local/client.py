@@ -1,7 +1,7 @@
 """Talking to the control client: the one process of ours that runs inside Flower's environment.
 
 It has imported Flower once and stays warm, so that a request costs milliseconds instead of the second or two
-that each `flwr` command takes. The protocol is described in `flowerbed.flower.inside.client`.
+that each `flwr` command takes. The protocol is described in `flowerbed_inside.control.client`.
 """
 
 from __future__ import annotations

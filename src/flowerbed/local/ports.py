@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 from flowerbed.errors import PortTaken
-from flowerbed.flower.inside import inside_proc
 from flowerbed.processes import LINUX
+from flowerbed_inside import proc
 
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - only where the file asks for it
@@ -72,7 +72,7 @@ def connected_to(pids: list[int], port: int) -> bool:
     """Tell whether one of the processes holds an established connection to a loopback port."""
     if not LINUX:
         return any(_lsof("-a", "-p", str(pid), f"-iTCP:{port}", "-sTCP:ESTABLISHED") for pid in pids)
-    return inside_proc.connected(pids, port)
+    return proc.connected(pids, port)
 
 
 def _lsof(*arguments: str) -> list[str]:
@@ -87,11 +87,11 @@ def _lsof(*arguments: str) -> list[str]:
 def _listener(port: int) -> str | None:
     if not LINUX:
         return next(iter(_lsof(f"-iTCP:{port}", "-sTCP:LISTEN")), None)
-    wanted = inside_proc.listeners(port)
+    wanted = proc.listeners(port)
     if not wanted:
         return None
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and wanted.intersection(inside_proc.sockets(int(entry.name)) or ()):
+        if entry.name.isdigit() and wanted.intersection(proc.sockets(int(entry.name)) or ()):
             name = (entry / "comm").read_text(encoding="utf-8", errors="replace").strip()
             return f"{entry.name} ({name})"
     return None

@@ -12,7 +12,6 @@ from flowerbed.environments.cache import write_durably
 from flowerbed.environments.environment import ensure
 from flowerbed.environments.model import Environment
 from flowerbed.environments.python import Interpreter
-from flowerbed.flower import inside
 from flowerbed.flower.contract import DATABASE, ReleaseContract
 from flowerbed.flower.releases import Row
 from flowerbed.local import ports
@@ -29,6 +28,7 @@ from flowerbed.spec.lock import Lock, lock_at
 from flowerbed.topology.build import protection as protection_of
 from flowerbed.topology.model import SUPERLINK, Topology
 from flowerbed.trust.layout import CA
+from flowerbed_inside import bundles
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,12 @@ def _write_lock(source: Source, row: Row, environment: Environment) -> None:
 
 def _environment(source: Source, row: Row, python: Interpreter, progress: Progress) -> Environment:
     wanted = request(
-        source.app, release=str(row.release), python=python, launchers=inside.launchers(), progress=progress
+        source.app,
+        release=str(row.release),
+        python=python,
+        launchers=bundles.launchers(),
+        modules=bundles.bundle(bundles.LAUNCH),
+        progress=progress,
     )
     return ensure(wanted, progress)
 
@@ -146,7 +151,7 @@ def _plan(source: Source, row: Row, environment: Environment, topology: Topology
         release=str(row.release),
         environment=str(environment.path),
         client=[
-            *(str(environment.python), "-u", str(inside.CLIENT)),
+            *(str(environment.python), "-u", str(bundles.PACKAGE), bundles.CONTROL),
             *("--dialect", contract.dialect, "--address", control, "--database", str(database)),
             *(("--root-certificates", str(folder.trust.certificate(CA))) if protection.tls else ()),
         ],

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flowerbed import placing
-from flowerbed.flower.inside.inside_results import look
 from flowerbed.runs.saved import Saved, SavedFile
+from flowerbed_inside.results import look
 
 
 def saved(folder: Path) -> Saved:

@@ -27,7 +27,6 @@ from typing import IO, Any, BinaryIO
 from flowerbed import processes
 from flowerbed.environments.environment import hold
 from flowerbed.errors import FlowerbedError, UsageError
-from flowerbed.flower.inside.wedge import Marks
 from flowerbed.local import logs
 from flowerbed.local.admission import Admissions
 from flowerbed.local.app_endings import EndingsWatcher
@@ -47,6 +46,7 @@ from flowerbed.local.work import WorkWatcher
 from flowerbed.runs.changes import Act, named, sentences
 from flowerbed.runs.waiting import Seen
 from flowerbed.topology.model import SUPERLINK, Role
+from flowerbed_inside.unit.wedge import Marks
 
 FAST_SECONDS = 0.2
 """How often is looked while something is starting."""

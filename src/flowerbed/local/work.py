@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from flowerbed import processes
-from flowerbed.flower.inside.wedge import WORKER, Marks, Watch
 from flowerbed.local import logs
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.unit import Report, UnitRunner
 from flowerbed.topology.model import Role
+from flowerbed_inside.unit.wedge import WORKER, Marks, Watch
 
 
 class WorkWatcher:

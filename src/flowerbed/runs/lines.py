@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from flowerbed.flower.inside.inside_text import without_codes
 from flowerbed.runs import literals
 from flowerbed.runs.events import (
     LEGACY,
@@ -31,6 +30,7 @@ from flowerbed.runs.events import (
 )
 from flowerbed.runs.summaries import SummaryReader
 from flowerbed.runs.text import split_level
+from flowerbed_inside.text import without_codes
 
 LINE_LIMIT = 64 * 1024
 """Characters kept of one line: an app may print a whole array, and the supervisor has to stay small."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from flowerbed.flower.inside.inside_text import plain
+from flowerbed_inside.text import plain
 
 _PREFIX = re.compile(
     r"(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) "

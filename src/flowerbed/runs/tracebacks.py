@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from flowerbed.flower.inside.inside_text import plain
 from flowerbed.runs.text import last_lines, split_level
+from flowerbed_inside.text import plain
 
 __all__ = ["LIMIT", "cause", "last_killed", "last_lines", "last_traceback", "serverapp_ending", "summary_of"]
 

@@ -4,7 +4,7 @@
 
     FEDERATION-NAME/
     ├── README.md             what to type
-    ├── start                 one command to start it; see `flowerbed.flower.inside.start`
+    ├── start                 one command to start it; see `flowerbed_inside.site.start`
     ├── site.json             what it runs
     ├── requirements.txt      what the environment needs
     ├── ca.crt                whom it trusts
@@ -28,9 +28,7 @@ from importlib.resources import files as resource_files
 from packaging.utils import canonicalize_name
 
 from flowerbed.errors import UsageError
-from flowerbed.flower import inside
 from flowerbed.flower.families.protection import NOT_LET_IN
-from flowerbed.flower.inside.start import FORMAT, SCRATCH
 from flowerbed.flower.releases import Row
 from flowerbed.flower.values import (
     Address,
@@ -57,12 +55,15 @@ from flowerbed.trust import keys
 from flowerbed.trust.certificates import issue, new_authority
 from flowerbed.trust.keys import Random
 from flowerbed.trust.servers import LOOPBACK
+from flowerbed_inside import bundles
+from flowerbed_inside.site.start import FORMAT, SCRATCH
 
 AUTHORITY = "ca.crt"
 KEYS = "keys/node"
 CERTIFICATE, KEY, SECRET = "keys/loopback.crt", "keys/loopback.key", "keys/superexec.secret"
 
 LAUNCHED = ("flower-superexec", "flower-supernode", "flwr-clientapp")
+_BIN = "programs/bin"
 _STARTED_BY_NAME = "programs/bin/flwr-clientapp"
 """Flower's SuperExec finds it on PATH; `start` runs the others by their path."""
 
@@ -106,7 +107,7 @@ class Wanted:
     node : str
         The SuperNode, of an external pool.
     keys : bytes
-        Its keys, as `flowerbed.flower.inside.node_keys` reads them.
+        Its keys, as `flowerbed_inside.unit.node_keys` reads them.
     authorities : tuple of bytes
         Whom it trusts to be the SuperLink, in PEM: the federation's authority, and that of an Ingress in front of it.
     requirements : tuple of str
@@ -176,10 +177,8 @@ def files(wanted: Wanted, *, now: datetime, random: Random) -> dict[str, File]:
         KEY: loopback.key,
         SECRET: random(keys.SECRET_BYTES),
     }
-    launchers = {
-        name: programs.launcher(path, "python3") for name, path in inside.launchers().items() if name in LAUNCHED
-    }
-    texts = {name: path.read_text(encoding="utf-8") for name, path in inside.at_sites().items()}
+    launchers = {f"{_BIN}/{name}": programs.launcher("python3") for name in LAUNCHED}
+    modules = bundles.bundle(*programs.AT_SITES)
     in_cluster = manifests.files(
         wanted.federation,
         wanted.row,
@@ -189,19 +188,19 @@ def files(wanted: Wanted, *, now: datetime, random: Random) -> dict[str, File]:
         secrets={path.rpartition("/")[2]: path for path in secrets},
         trusted={what: path.rpartition("/")[2] for what, path in _KIT_FILES.items()},
         programs={
-            **{name: f"programs/{name}" for name in texts},
-            **{name: f"programs/bin/{name}" for name in launchers},
+            room: {key: f"programs/{path}" if path in modules else next(iter(launchers)) for key, path in keys.items()}
+            for room, keys in programs.rooms(programs.AT_SITES).items()
         },
     )
     plain = {
         "README.md": _readme(wanted, in_cluster),
         "site.json": json.dumps(site(wanted), indent=1) + "\n",
         "requirements.txt": "".join(f"{line}\n" for line in (f"flwr=={wanted.row.release}", *wanted.requirements)),
-        **{f"programs/{name}": text for name, text in texts.items()},
-        **{f"programs/bin/{name}": text for name, text in launchers.items()},
+        **{f"programs/{path}": file.read_text(encoding="utf-8") for path, file in modules.items()},
+        **launchers,
         **in_cluster,
     }
-    start = File(f"#!/usr/bin/env python3\n{inside.START.read_text(encoding='utf-8')}".encode(), executable=True)
+    start = File(f"#!/usr/bin/env python3\n{bundles.START.read_text(encoding='utf-8')}".encode(), executable=True)
     found = {"start": start, **{path: File(content) for path, content in secrets.items()}}
     found |= {path: File(text.encode(), executable=path == _STARTED_BY_NAME) for path, text in plain.items()}
     return dict(sorted(found.items()))

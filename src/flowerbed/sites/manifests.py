@@ -11,6 +11,7 @@ from flowerbed.kubernetes.manifests import names, resources
 from flowerbed.kubernetes.manifests.identity import Identity, Object
 from flowerbed.kubernetes.manifests.places import DATA, LOOPBACK, SCRATCH, Places, numbers
 from flowerbed.kubernetes.manifests.pod import Program, UnitPod, work_options
+from flowerbed.kubernetes.manifests.programs import AT_SITES
 from flowerbed.kubernetes.manifests.trust import FOLDER, PodTrust
 from flowerbed.kubernetes.yaml_text import dump
 from flowerbed.spec.kubernetes import Resources
@@ -32,7 +33,7 @@ def files(
     *,
     secrets: Mapping[str, str],
     trusted: Mapping[Trusted, str],
-    programs: Mapping[str, str],
+    programs: Mapping[str, Mapping[str, str]],
 ) -> dict[str, str]:
     """Return the texts of the files; none where the federation's file names no image.
 
@@ -48,8 +49,10 @@ def files(
         The SuperNode and its SuperExec.
     pool : SuperNodePool
         The SuperNode's.
-    secrets, programs : dict of str to str
-        The keys of the Secret and of the ConfigMap, and the kit's files that they hold.
+    secrets : dict of str to str
+        The keys of the Secret, and the kit's files that they hold.
+    programs : dict of str to dict
+        The same of the ConfigMap of each room.
     trusted : dict of Trusted to str
         Which key of the Secret is what.
     """
@@ -61,7 +64,9 @@ def files(
         "kind": "Kustomization",
         "resources": [_DEPLOYMENT, _POLICY],
         "secretGenerator": [{"name": site.secret, "files": _entries(secrets)}],
-        "configMapGenerator": [{"name": names.programs(name), "files": _entries(programs)}],
+        "configMapGenerator": [
+            {"name": names.programs(name, room), "files": _entries(files)} for room, files in programs.items()
+        ],
         "generatorOptions": {"labels": site.identity.labels()},
     }
     return {
@@ -132,7 +137,7 @@ class _Site:
             resources=resources.resources(Resources(), resources.SUPERNODE),
             app=app.model_copy(update={"image_pull_secrets": ()}),  # those of another namespace
             trust=self._trust(),
-            launchers=tuple(sorted({supernode.executable, superexec.executable, "flwr-clientapp"})),
+            modules=AT_SITES,
         )
 
     def _program(self, name: str, component: Component) -> Program:

@@ -238,7 +238,7 @@ def _status(program: Callable[[], object]) -> int:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
         return 1
-    except BaseException:  # noqa: BLE001 - as the interpreter does
+    except BaseException:
         sys.excepthook(*sys.exc_info())
         return 1
     if code is None:

@@ -197,7 +197,7 @@ def _serve(server: Server, prepare: Callable[[], None]) -> NoReturn:
     """Run a server to its end; its process ends with it."""
     try:
         server.run(prepare)
-    except BaseException as error:  # noqa: BLE001 - nothing else is left to do
+    except BaseException as error:
         with suppress(BaseException):
             execution.say(execution.ISOLATED, f"the fork server failed: {type(error).__name__}: {error}")
     finally:

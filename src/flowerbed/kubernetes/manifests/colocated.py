@@ -47,7 +47,7 @@ def objects(federation: Federation, row: Row, identity: Identity, image: str) ->
     """Return the objects, in the order in which they are applied."""
     layout = _Colocated(federation, row, identity, image)
     policies = network.policies(federation, row, identity)
-    return [programs.config_map(identity), *policies, *layout.objects()]
+    return [*programs.config_maps(identity), *policies, *layout.objects()]
 
 
 class _Colocated:

@@ -36,9 +36,9 @@ def clientapp(federation: str, partition: int) -> str:
     return f"{federation}-superexec-clientapp-{partition}"
 
 
-def programs(federation: str) -> str:
-    """Return the name of the ConfigMap with the programs of ours that run in the Pods."""
-    return f"{federation}-programs"
+def programs(federation: str, room: str) -> str:
+    """Return the name of the ConfigMap with a room of our programs that run in the Pods."""
+    return f"{federation}-programs-{room}"
 
 
 def results(federation: str) -> str:

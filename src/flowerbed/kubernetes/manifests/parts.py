@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from flowerbed.kubernetes.manifests import names
+from flowerbed.kubernetes.manifests import names, programs
 from flowerbed.kubernetes.manifests.identity import Object
 from flowerbed.spec.model import Federation, Layout
 
@@ -43,7 +43,7 @@ class Parts:
     def __init__(self, federation: Federation) -> None:
         name = federation.metadata.name
         self._known = {
-            names.programs(name): Part("programs"),
+            **{names.programs(name, room): Part("programs") for room in programs.rooms()},
             names.proxy(name): Part("superlink"),
             names.superlink(name): Part("superlink"),
             names.superlink_tls(name): Part("superlink"),

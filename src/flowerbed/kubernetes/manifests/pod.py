@@ -14,6 +14,7 @@ from flowerbed.kubernetes.manifests import programs
 from flowerbed.kubernetes.manifests.expansion import literal
 from flowerbed.kubernetes.manifests.identity import Identity, Object
 from flowerbed.kubernetes.manifests.places import LOOPBACK, SCRATCH, Places
+from flowerbed.kubernetes.manifests.programs import IN_PODS
 from flowerbed.kubernetes.manifests.trust import NOTHING, PodTrust
 from flowerbed.kubernetes.manifests.volumes import env_from, mounts, volumes
 from flowerbed.spec.kubernetes import EnvFromSource, Volume
@@ -28,7 +29,6 @@ USER = 49999
 READY = "/ready?wait=3"
 """What tells of readiness; the answer comes the moment that it is so, or after three seconds."""
 
-LAUNCHED = programs.LAUNCHED
 PATH = f"{programs.LAUNCHERS}:/python/venv/bin:/usr/local/bin:/usr/bin:/bin"
 """Our launchers before Flower's own programs, which its images have in ``/python/venv``."""
 
@@ -122,8 +122,8 @@ class UnitPod:
         The certificates and keys that it gets.
     beside : Beside or None
         Another container.
-    launchers : tuple of str
-        The programs of Flower's that are started by launchers of ours.
+    modules : tuple of str
+        The programs of ours that it may start.
     grace : int
         How many seconds it may take to end.
     """
@@ -143,7 +143,7 @@ class UnitPod:
     where: Mapping[str, object] = field(default_factory=dict)
     trust: PodTrust = NOTHING
     beside: Beside | None = None
-    launchers: tuple[str, ...] = LAUNCHED
+    modules: tuple[str, ...] = IN_PODS
     grace: int = SHORTEST_GRACE
 
     def template(self, identity: Identity) -> Object:
@@ -157,7 +157,7 @@ class UnitPod:
             "terminationGracePeriodSeconds": self.grace,
             "containers": [self._container(), *([self.beside.container] if self.beside else [])],
             "volumes": [
-                programs.volume(identity.federation, self.launchers),
+                programs.volume(identity.federation, self.modules),
                 SCRATCH_VOLUME,
                 *self.trust.volumes,
                 *own,

@@ -28,7 +28,6 @@ from flowerbed.spec.model import FederationSpec
 from flowerbed.spec.tls import TlsMode
 
 CONTAINER = "submit"
-SUBMIT = ("python", "-u", f"{programs.FOLDER}/submit.py")
 INBOX = f"{SCRATCH}/inbox"
 BAKED = "/app"
 """Where an image holds its app: the home folder of Flower's images."""
@@ -100,7 +99,7 @@ def run_job(
                 "name": CONTAINER,
                 "image": app.image,
                 **pull_policy(app),
-                "command": list(SUBMIT),
+                "command": list(programs.SUBMIT),
                 "args": ["--dialect", contract.dialect, "--address", address, *kept.options, *source],
                 "env": [{"name": name, "value": literal(value)} for name, value in environment.items()],
                 "resources": RESOURCES,

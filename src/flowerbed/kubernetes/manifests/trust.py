@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flowerbed.flower.families.protection import has_secret
-from flowerbed.flower.inside import node_keys
 from flowerbed.flower.release import Minor
 from flowerbed.flower.values import Trusted
 from flowerbed.kubernetes.manifests import names
 from flowerbed.kubernetes.manifests.identity import Object
 from flowerbed.kubernetes.manifests.places import SCRATCH
 from flowerbed.kubernetes.manifests.trust_sources import BUNDLE, CERTIFICATE, KEY, Bundle, TrustSources
+from flowerbed_inside.unit import node_keys
 
 FOLDER = "/flowerbed-trust"
 FOLDER_OF_AUTHORITY = f"{FOLDER}/authority"

@@ -1,0 +1,1 @@
+"""Starting Flower's programs."""

@@ -1,0 +1,1 @@
+"""Starting the SuperNode of a kit, at a site."""

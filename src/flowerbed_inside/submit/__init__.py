@@ -1,0 +1,1 @@
+"""Checking an app, and submitting it from inside a cluster."""
