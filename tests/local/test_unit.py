@@ -78,6 +78,7 @@ def test_clientapps_give_way_also_where_processors_are_shared_among_sessions(tmp
         report=lambda *_: None,
         on_start=lambda _: None,
         on_end=lambda _: None,
+        crowded=True,
     )
     mine = os.getpriority(os.PRIO_PROCESS, 0)
     assert asyncio.run(of_children(runner, folder)) == [(mine, 0), (mine + 10, 10), (mine + 10, 10)]

@@ -27,7 +27,7 @@ from typing import IO, Any, BinaryIO
 from flowerbed import processes
 from flowerbed.environments.environment import hold
 from flowerbed.errors import FlowerbedError, UsageError
-from flowerbed.local import logs
+from flowerbed.local import logs, machine
 from flowerbed.local.admission import Admissions
 from flowerbed.local.app_endings import EndingsWatcher
 from flowerbed.local.backoff import Backoff
@@ -208,6 +208,7 @@ class Supervisor:
             report=self.report,
             on_start=self._on_unit_start,
             on_end=self._on_unit_end,
+            crowded=self.plan.count(Role.CLIENTAPP_SUPEREXEC) > machine.cores(),
         )
         self.runners[unit.name] = runner
         self._tasks[unit.name] = asyncio.create_task(runner.keep_running())

@@ -48,6 +48,9 @@ class UnitRunner:
         Called with the unit each time that it is about to be started.
     on_end : callable
         Called with the unit's name each time that it ended without being asked to.
+    crowded : bool
+        Whether there are more ClientApps than cores. Only then do their whole sessions give way: to the SuperLink, but
+        to everything else on the machine too, and where that is busy a run of two SuperNodes takes minutes for seconds.
     """
 
     def __init__(
@@ -59,8 +62,10 @@ class UnitRunner:
         report: Report,
         on_start: Callable[[PlannedUnit], None],
         on_end: Callable[[str], None],
+        crowded: bool = False,
     ) -> None:
         self.unit = unit
+        self._crowded = crowded
         self._minor = minor
         self.restarts = 0
         self.backoff = Backoff()
@@ -205,7 +210,7 @@ class UnitRunner:
 
     async def _give_way(self) -> None:
         """Have the sessions of those that are nice give way, not only their processes; nobody waits for it."""
-        for component in self.unit.components:
+        for component in self.unit.components if self._crowded else ():
             nice, pid = NICE.get(component.role, 0), self.pids.get(component.name, 0)
             while nice and pid in self.pids.values() and not processes.session_gives_way(pid, nice):
                 await asyncio.sleep(AUTOGROUP_SECONDS)
