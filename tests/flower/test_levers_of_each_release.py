@@ -14,7 +14,7 @@ from proxied import methods
 
 from environments import environment_python
 from flowerbed.flower.releases import Row
-from flowerbed_inside.launch import backoff, calls, logs, pace
+from flowerbed_inside.launch import backoff, calls, following, logs, pace
 from flowerbed_inside.launch.calls import FLEET, GRID, TASK, Call, Poll, Push
 
 pytestmark = pytest.mark.timeout(600)  # the first run on a machine installs Flower
@@ -72,6 +72,13 @@ def test_a_log_is_uploaded_and_waited_for_with_sleeps(row: Row, package: Path) -
     waits = [("flush_logs", "min(1, remaining)"), ("flush_logs", "min(LOG_UPLOAD_INTERVAL, remaining)")]
     uploads = [("_log_uploader", "LOG_UPLOAD_INTERVAL")]
     assert sleeps(package, *logs.MODULES) == uploads + (waits if row.minor.minor >= 30 else [])
+
+
+def test_a_log_is_streamed_with_sleeps(row: Row, package: Path) -> None:
+    logs, events = ("StreamLogs", "StreamRunEvents") if row.minor.minor < 33 else ("_stream_logs", "_stream_run_events")
+    found = dict(sleeps(package, *following.HANDLERS))
+    assert found.pop(logs) == "LOG_STREAM_INTERVAL"
+    assert found in ({}, {events: "RUN_EVENTS_STREAM_INTERVAL"})
 
 
 def test_the_back_off_is_an_option_with_a_default(python: Path, package: Path, tmp_path: Path) -> None:

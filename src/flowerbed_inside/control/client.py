@@ -63,7 +63,10 @@ PRIVATE: dict[str, str] = {}
 """What is used of Flower that it does not promise to keep; here it is all in the two siblings."""
 
 _RETRY = 0.25  # seconds between attempts to reach a SuperLink that went away, while a log is followed
-_LAST_LOOK = 0.3  # seconds after a run's end until its log is read a last time; ServerApps upload every 0.2 s
+_LAST_LOOK = (
+    0.3  # seconds after the end of a run that did not complete until its log is read a last time: its ServerApp
+)
+# may live, and uploads every 0.2 s; one that completes has uploaded all before it says so
 
 
 class RequestError(Exception):
@@ -164,9 +167,10 @@ class Follower(threading.Thread):
         while not self._stopping.is_set():
             try:
                 self._stream()
-                if self._finished():
+                if (sub := self._ended()) is not None:
                     # A line may have arrived between the SuperLink's last look at the log and at the run's status.
-                    self._stopping.wait(_LAST_LOOK)
+                    if sub != "completed":
+                        self._stopping.wait(_LAST_LOOK)
                     while self._stream() and not self._stopping.is_set():
                         pass
                     break
@@ -189,8 +193,9 @@ class Follower(threading.Thread):
             self._after = max(self._after, at)
         return found
 
-    def _finished(self) -> bool:
-        return any(run["status"] == "finished" for run in self._control.runs(self._run_id))
+    def _ended(self) -> str | None:
+        """Return how the run has ended; None if it has not."""
+        return next((run["sub"] for run in self._control.runs(self._run_id) if run["status"] == "finished"), None)
 
     def _opened(self, cancel: Callable[[], None]) -> None:
         self._cancel = cancel

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from flowerbed_inside.control.replies import REPLIES
+from flowerbed_inside.launch.following import link_state
 
 PRIVATE = {
     "flwr.server.superlink.linkstate.sqlite_linkstate:SqliteLinkState.create_run": ">=1.22,<1.26",
@@ -147,7 +148,7 @@ class Counting:
         files = sorted(self._folder.iterdir(), key=lambda file: file.stat().st_mtime)
         for file in files[:-RUNS_KEPT]:
             file.unlink(missing_ok=True)
-        state = _link_state()
+        state = link_state()
         for name, note in {
             "store_message_ins": self.asked,
             "store_message_res": self.replied,
@@ -170,14 +171,6 @@ def noting(function: Callable[..., Any], note: Callable[..., None]) -> Callable[
         return result
 
     return with_note
-
-
-def _link_state() -> Any:
-    """Return the class that keeps a SuperLink's state in a database."""
-    try:
-        return import_module("flwr.server.superlink.linkstate.sql_linkstate").SqlLinkState
-    except ImportError:  # before 1.26
-        return import_module("flwr.server.superlink.linkstate.sqlite_linkstate").SqliteLinkState
 
 
 def _short(message_id: Any) -> str:
