@@ -28,7 +28,8 @@ from flowerbed.kubernetes.audit.checks import CHECKS
 from flowerbed.kubernetes.audit.lived import LIVED_CHECKS
 from flowerbed.kubernetes.manifests import pod, run_job
 from flowerbed.kubernetes.manifests.objects import objects
-from flowerbed.local import backoff, logs, unit
+from flowerbed.local import backoff as restarting
+from flowerbed.local import logs, unit
 from flowerbed.local.doctor_machine import Check
 from flowerbed.local.layout import StateFolder
 from flowerbed.runs.lines import LineParser
@@ -43,7 +44,7 @@ from flowerbed.spec.lock import read_lock
 from flowerbed.spec.model import Federation
 from flowerbed.spec.section import Borrowed
 from flowerbed.trust.seen import Certificate, Node
-from flowerbed_inside.launch import levers
+from flowerbed_inside.launch import announcing, backoff, holding, levers, pace
 from flowerbed_inside.unit import wedge
 from releases.taken import FORK, offered
 
@@ -401,11 +402,15 @@ FACTS = [
     (LOCAL, f"no ClientApp process for {wedge.WEDGED_AFTER_SECONDS:g} seconds"),
     (
         LOCAL,
-        f"at most after {backoff.LONGEST_SECONDS:g} seconds. A unit that ran for {backoff.SETTLED_SECONDS:g} seconds",
+        f"at most after {restarting.LONGEST_SECONDS:g} seconds. A unit that ran for {restarting.SETTLED_SECONDS:g} seconds",
     ),
-    (LOCAL, f"The {['first', 'second', 'third'][backoff.LOOP_AFTER - 1]} end in a row"),
+    (LOCAL, f"The {['first', 'second', 'third'][restarting.LOOP_AFTER - 1]} end in a row"),
     (LOCAL, f"give it {unit.GRACE_SECONDS:g} seconds"),
     (FAST, f"of {observing.TELLING_PODS} Pods at most"),
+    (FAST, f"the answer waits for news, for {holding.SECONDS:g} s at most"),
+    (FAST, f"After {backoff.FIRST_SECONDS:g} s, {2 * backoff.FIRST_SECONDS:g} s, {4 * backoff.FIRST_SECONDS:g} s"),
+    (FAST, f"when the parts are there, or {announcing.SECONDS:g} s later"),
+    (FAST, f"{'ten' if pace.QUICK_POLLS == 10 else pace.QUICK_POLLS} quick polls are followed by pauses"),
     (CLUSTER, f"no ClientApp process for {wedge.WEDGED_AFTER_SECONDS:g} seconds"),
     (CLUSTER, f"ends it after {waiting.FATAL_SECONDS:g} seconds"),
     (CLUSTER, f"nothing new for {waiting.STALLED_SECONDS:g} seconds"),
