@@ -28,7 +28,7 @@ from flowerbed.kubernetes.audit.checks import CHECKS
 from flowerbed.kubernetes.audit.lived import LIVED_CHECKS
 from flowerbed.kubernetes.manifests import pod, run_job
 from flowerbed.kubernetes.manifests.objects import objects
-from flowerbed.local import backoff as restarting
+from flowerbed.local import backoff as again
 from flowerbed.local import logs, unit
 from flowerbed.local.doctor_machine import Check
 from flowerbed.local.layout import StateFolder
@@ -402,9 +402,9 @@ FACTS = [
     (LOCAL, f"no ClientApp process for {wedge.WEDGED_AFTER_SECONDS:g} seconds"),
     (
         LOCAL,
-        f"at most after {restarting.LONGEST_SECONDS:g} seconds. A unit that ran for {restarting.SETTLED_SECONDS:g} seconds",
+        f"at most after {again.LONGEST_SECONDS:g} seconds. A unit that ran for {again.SETTLED_SECONDS:g} seconds",
     ),
-    (LOCAL, f"The {['first', 'second', 'third'][restarting.LOOP_AFTER - 1]} end in a row"),
+    (LOCAL, f"The {['first', 'second', 'third'][again.LOOP_AFTER - 1]} end in a row"),
     (LOCAL, f"give it {unit.GRACE_SECONDS:g} seconds"),
     (FAST, f"of {observing.TELLING_PODS} Pods at most"),
     (FAST, f"the answer waits for news, for {holding.SECONDS:g} s at most"),
