@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from flowerbed.kubernetes.manifests import names, programs
 from flowerbed.kubernetes.packaging.folder import MARKER
 from json_output import differences, heard
 from kubernetes.federations import EVERYWHERE, FULL, SMALL, Object, named, names_with, names_with_namespace
@@ -80,7 +81,7 @@ def test_no_cluster_no_app_folder_and_no_client_is_needed(file: Callable[..., Pa
     )
     done = subprocess.run([sys.executable, "-c", code, str(file(SMALL))], capture_output=True, check=True, text=True)
     assert done.stderr.strip() == "set()"
-    assert next(iter(stream(done.stdout))) == "ConfigMap/demo-programs"
+    assert next(iter(stream(done.stdout))) == "ConfigMap/demo-programs-shared"
 
 
 def test_json_has_an_object_on_each_line(file: Callable[..., Path], say: Say) -> None:
@@ -321,7 +322,8 @@ def test_the_chart_with_its_own_values_is_the_stream(chart: Rendered, layout: st
     assert "a SuperLink and 3 SuperNodes" in notes
     waited = [line.split()[0] for line in notes.splitlines() if line.startswith(("  secret/", "  configmap/"))]
     mounted = {f"{kind}/{name}" for item in plain.values() for kind, name in mounts(item) if layout == "Colocated"}
-    assert mounted - MADE_BY_OTHERS <= {*waited, "configmap/chest-study-programs", "configmap/chest-study-proxy"}
+    ours = {f"configmap/{names.programs('chest-study', room)}" for room in programs.rooms()}
+    assert mounted - MADE_BY_OTHERS <= {*waited, *ours, "configmap/chest-study-proxy"}
     assert ("The Pods wait until there are, in the namespace research" in notes) is (layout == "Colocated")
 
 
