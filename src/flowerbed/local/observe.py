@@ -72,7 +72,6 @@ class Observer:
             return False  # what was seen is of the plan before
         self._online = online
         self._settle(runners)
-        self._executions.look(runners)
         seen = Readiness(
             nodes_online=online,
             nodes_expected=plan.count(Role.SUPERNODE),
@@ -98,6 +97,11 @@ class Observer:
             serverapp=any(one.settled.intersection(one.names_of(Role.SERVERAPP_SUPEREXEC)) for one in every),
             away=[name for one in every if not one.running for name in one.names_of(Role.SUPERNODE)],
         )
+
+    def listen(self, runners: Mapping[str, UnitRunner]) -> None:
+        """Hear what programs say of themselves, and write it down if it is new."""
+        self._executions.look(runners)
+        self.write_components(runners)
 
     def write_components(self, runners: Mapping[str, UnitRunner]) -> None:
         """Write down how each program is, if that has changed."""

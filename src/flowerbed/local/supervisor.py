@@ -315,6 +315,7 @@ class Supervisor:
             marks = Marks.compiled(self.plan.taken, self.plan.replied, self.plan.lost)
             self._work.look(self.runners, table, marks)
             self._endings.look(self.runners, table)
+            self._observer.listen(self.runners)
             self.followers.look_for_serverapps(self._serverapp_tree(table), self._endings.serverapp)
 
     def _serverapp_tree(self, table: dict[int, list[int]]) -> list[int]:
