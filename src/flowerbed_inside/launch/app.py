@@ -27,6 +27,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from flowerbed_inside.launch.taking import take_levers
 from flowerbed_inside.text import size_text
 
 PRIVATE = {
@@ -212,4 +213,5 @@ def run(name: str) -> object:
         prepare(root)
     [entry_point] = metadata.entry_points(group="console_scripts", name=name)
     program: Callable[[], object] = entry_point.load()
+    take_levers(name)
     return program()

@@ -41,6 +41,8 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
+from flowerbed_inside.launch.taking import take_levers
+
 PRIVATE = {
     "flwr.supernode.start_client_internal:_pull_and_store_message": ">=1.22",
     "flwr.supernode.start_client_internal:RunNotRunningException": ">=1.22",
@@ -289,4 +291,5 @@ def run(name: str) -> object:
     if left > 0 and not waiting.took_time:
         print(f"[flowerbed: one of this name may have just left; it begins in {left:.1f} s]", flush=True)
         time.sleep(left)
+    take_levers(name)
     return program()

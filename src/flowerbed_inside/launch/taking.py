@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 
-from flowerbed_inside.launch import backoff, following, holding, logs, pace
+from flowerbed_inside.launch import backoff, logs, pace
 from flowerbed_inside.launch.levers import is_on, take
 from flowerbed_inside.launch.news import News
 
@@ -22,9 +22,13 @@ def take_levers(program: str) -> None:
     """
     match program:
         case "flower-superlink":
+            from flowerbed_inside.launch import following, holding  # apps have no need of what they import
+
             take("hold", functools.partial(holding.take, News()))
             take("logs", following.take)
         case "flower-supernode":
+            from flowerbed_inside.launch import holding
+
             news = News()
             take("hold" if is_on("hold") else "pace", functools.partial(holding.take, news))  # both need its server
             take("pace", functools.partial(pace.supernode, news))
