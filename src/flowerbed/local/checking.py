@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from flowerbed.environments.cache import write_durably
 from flowerbed.environments.model import Environment
 from flowerbed.errors import AppError
 from flowerbed.flower.checked import explain
@@ -28,10 +29,13 @@ def check(source: Source, environment: Environment, progress: Progress) -> None:
     passed = source.folder.root / "checked"
     with staged(source) as app:
         key = content_hash(app, environment.key)
-        if passed.exists() and passed.read_text(encoding="utf-8") == key:
+        libraries = source.folder.libraries
+        if passed.exists() and passed.read_text(encoding="utf-8") == key and libraries.exists():
             return
         progress("checking that the ServerApp and the ClientApp can be imported")
-        explain(_run_check(app, source, environment), source.app)
+        answer = _run_check(app, source, environment)
+        explain(answer, source.app)
+    write_durably(libraries, json.dumps(answer["libraries"]))
     passed.write_text(key, encoding="utf-8")
 
 

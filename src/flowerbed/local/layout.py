@@ -77,6 +77,11 @@ class StateFolder:
         """Exists while the running SuperLink has answered a request; others wait for it before they dial."""
         return self.root / "superlink-answered"
 
+    @property
+    def libraries(self) -> Path:
+        """The modules that the app that was checked last needs; SuperExecs load them before they start apps."""
+        return self.root / "libraries.json"
+
     def log(self, component: str) -> Path:
         """Return a component's log."""
         return self.logs / f"{component}.log"

@@ -15,7 +15,7 @@ from flowerbed.local.plan import PlannedUnit
 from flowerbed.runs.runtime import ComponentStatus
 from flowerbed.runs.tracebacks import last_lines
 from flowerbed.topology.model import Role
-from flowerbed_inside.launch.execution import Execution
+from flowerbed_inside.launch.execution import LIBRARIES, Execution
 
 GRACE_SECONDS = 5.0
 """How long a component may take to end after SIGTERM before it is killed."""
@@ -193,7 +193,7 @@ class UnitRunner:
         self._on_start(self.unit)
         for component in self.unit.components:
             home = self._folder.home(component.name)
-            env = {**component.env, COMPONENT_MARK: component.name}
+            env = {**component.env, COMPONENT_MARK: component.name, LIBRARIES: str(self._folder.libraries)}
             try:
                 for needed in (home, self._folder.data(component.name, self._minor)):
                     needed.mkdir(parents=True, exist_ok=True)

@@ -29,6 +29,7 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 PRIVATE: dict[str, str] = {}
@@ -124,7 +125,7 @@ def become(
     time.tzset()
     os.chdir(start.folder)
     renew_randomness()
-    path = shutil.which(start.argv[0]) or start.argv[0]
+    path = _script(start.argv[0])
     sys.argv = [path, *start.argv[1:]]
     sys.orig_argv = [sys.executable, *sys.argv]
     main = types.ModuleType("__main__")
@@ -134,6 +135,13 @@ def become(
     show([sys.executable, path, *without_secrets(start.argv[1:])])
     show_environment(os.environ)
     _LIBC.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+
+
+def _script(name: str) -> str:
+    """Return the script of a program: beside the one of this process, or what lies on PATH."""
+    ours = Path(getattr(sys.modules["__main__"], "__file__", None) or "")
+    beside = ours.with_name(f"{name}{ours.suffix}") if ours.name else ours
+    return str(beside) if beside.is_file() else shutil.which(name) or name
 
 
 def descriptors() -> list[int]:

@@ -18,6 +18,8 @@ PRIVATE: dict[str, str] = {}
 """Nothing of Flower's is used."""
 
 EXECUTION = "FLOWERBED_EXECUTION"
+LIBRARIES = "FLOWERBED_LIBRARIES"
+"""Names a file with the modules that an app needs, a JSON list; without it the first app's process tells them."""
 WARM, ISOLATED = "Warm", "Isolated"
 ASKED_FOR = "asked for"
 """Why they are Isolated where nothing is in the way."""

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import gc
 import inspect
 import json
@@ -40,13 +41,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from flowerbed_inside import packages
 from flowerbed_inside.launch import becoming, execution, forking, libraries, room
 
 PRIVATE: dict[str, str] = {}
 """Nothing of Flower's is used but the names of its programs."""
 
-LIBRARIES = "FLOWERBED_LIBRARIES"
-"""Names a file with the modules that an app needs, a JSON list; without it the first app's process tells them."""
 ANSWER_SECONDS = 30.0
 """A server that has not answered for so long is stopped, or worse: it is killed, and asked nothing more."""
 WAIT_SECONDS = 15.0
@@ -60,6 +60,7 @@ Programs = Mapping[str, Callable[[], object]]
 
 _STREAMS = 3
 _REPORT_BYTES = 1_000_000
+_GOING_MILLISECONDS = 200
 _FORK = b"f"
 _LOADED, _NOT_LOADED = b"+", b"-"
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -166,6 +167,8 @@ class Door:
                     with theirs:
                         socket.send_fds(self._door, [_FORK], [*streams, theirs.fileno()], socket.MSG_DONTWAIT)
                     pid = int(line.recv(32) or b"0")
+                    if not pid and self._is_closed():
+                        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
                 except TimeoutError:
                     self._give_up("the fork server does not answer")
                     return 0
@@ -176,6 +179,12 @@ class Door:
                 with suppress(OSError):
                     line.sendall(json.dumps(start).encode())
                 return pid
+
+    def _is_closed(self) -> bool:
+        """Tell whether the server, which has not answered, has gone or is just going."""
+        poll = select.poll()
+        poll.register(self._door or -1, 0)
+        return bool(poll.poll(_GOING_MILLISECONDS))
 
     def _give_up(self, why: str) -> None:
         """Ask nothing more of the server."""
@@ -243,7 +252,7 @@ class Server:
         self._times = 0
         self._known: dict[str, None] = {}
         self._reports: dict[int, bytes] = {}
-        self._file = Path(os.environ[LIBRARIES]) if LIBRARIES in os.environ else None
+        self._file = Path(os.environ[execution.LIBRARIES]) if execution.LIBRARIES in os.environ else None
         self._file_time = 0
 
     def run(self, prepare: Callable[[], None]) -> None:
@@ -342,9 +351,9 @@ class Server:
 
     def _know(self, names: Sequence[str]) -> None:
         """Load libraries if there is a package among them that is not known yet."""
-        packages = {name.partition(".")[0] for name in (*self._known, *sys.modules)}
+        known = {name.partition(".")[0] for name in (*self._known, *sys.modules)}
         self._known |= dict.fromkeys(names)
-        if any(name.partition(".")[0] not in packages for name in names) and self._times < MOST_LOADED:
+        if any(name.partition(".")[0] not in known for name in names) and self._times < MOST_LOADED:
             self._times += 1
             self._load()
 
@@ -447,8 +456,8 @@ def _run_loaded(door: socket.socket, apps: Apps, wanted: list[str]) -> None:
     if why := forking.unsafe(frozenset({door.fileno()})):
         door.send(_NOT_LOADED + f"after they were imported, {why}".encode())
         return
-    packages = sorted({name.partition(".")[0] for name in libraries.names(apps.early)})
-    door.send(_LOADED + ", ".join(packages).encode()[:2000])
+    names = sorted({name.partition(".")[0] for name in packages.loaded(apps.early)})
+    door.send(_LOADED + ", ".join(names).encode()[:2000])
     while True:
         data, descriptors, _, _ = socket.recv_fds(door, 16, _STREAMS + 2, socket.MSG_CMSG_CLOEXEC)
         if not data:
@@ -532,7 +541,7 @@ class Apps:
 
         def tell() -> None:
             if report != -1:
-                new = [name for name in libraries.names(list(sys.modules)) if name not in self.before]
+                new = [name for name in packages.loaded(list(sys.modules)) if name not in self.before]
                 _write(report, json.dumps(new).encode() if new else b"")
 
         becoming.run(self._programs[start.argv[0]], self.before, tell)

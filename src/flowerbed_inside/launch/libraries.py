@@ -13,59 +13,21 @@ import importlib.machinery
 import json
 import os
 import sys
-import sysconfig
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, SupportsIndex
 
+from flowerbed_inside import packages
+
 PRIVATE: dict[str, str] = {}
 """Nothing of Flower's is used."""
 
-MOST_NAMES, LONGEST_NAME = 20_000, 200
-_NOT_BEFORE_AN_APP = {"antigravity", "this", "__main__", "__mp_main__"}
+MOST_NAMES = 20_000
 
 
 class NotImportedError(Exception):
     """Libraries cannot be imported before an app; the message says why."""
-
-
-def package_folders() -> tuple[str, ...]:
-    """Return where the environment's packages lie, with links resolved."""
-    paths = sysconfig.get_paths()
-    return tuple(dict.fromkeys(os.path.realpath(paths[name]) for name in ("purelib", "platlib")))
-
-
-def standard_folders() -> tuple[str, ...]:
-    """Return where the standard library lies, with links resolved."""
-    paths = sysconfig.get_paths()
-    return tuple(dict.fromkeys(os.path.realpath(paths[name]) for name in ("stdlib", "platstdlib")))
-
-
-def names(modules: Iterable[str]) -> list[str]:
-    """Return those of the loaded modules that are from the environment's packages, in the order of their import."""
-    folders = package_folders()
-    return [name for name in modules if _is_name(name) and (file := _file(name)) and _lies_in(file, folders)]
-
-
-def _is_name(name: Any) -> bool:
-    return (
-        isinstance(name, str)
-        and len(name) <= LONGEST_NAME
-        and all(part.isidentifier() for part in name.split("."))
-        and name.partition(".")[0] not in _NOT_BEFORE_AN_APP
-    )
-
-
-def _file(name: str) -> str:
-    module = sys.modules.get(name)
-    file = getattr(module, "__file__", None)
-    return file if isinstance(file, str) else ""
-
-
-def _lies_in(file: str, folders: tuple[str, ...]) -> bool:
-    real = os.path.realpath(file)
-    return any(real.startswith(folder + os.sep) for folder in folders)
 
 
 def read(text: bytes) -> list[str]:
@@ -82,7 +44,7 @@ def read(text: bytes) -> list[str]:
         raise NotImportedError("their list cannot be read") from None
     if not isinstance(told, list) or len(told) > MOST_NAMES:
         raise NotImportedError("their list cannot be read")
-    return [name for name in told if _is_name(name)]
+    return [name for name in told if packages.is_name(name)]
 
 
 def load(wanted: Collection[str], fits: Callable[[], str]) -> list[str]:
@@ -100,8 +62,8 @@ def load(wanted: Collection[str], fits: Callable[[], str]) -> list[str]:
     NotImportedError
         If one cannot be imported, or brings in modules from elsewhere.
     """
-    packages = list(package_folders())
-    ours = {os.path.realpath(folder) for folder in (*packages, *standard_folders())}
+    folders = list(packages.folders())
+    ours = {*folders, *packages.standard_folders()}
     path = sys.path[:]
     sys.path[:] = [entry for entry in path if entry and _is_below(os.path.realpath(entry), ours)]
     before = set(sys.modules)
@@ -112,7 +74,7 @@ def load(wanted: Collection[str], fits: Callable[[], str]) -> list[str]:
                 if why := fits():
                     raise NotImportedError(why)
                 package = name.partition(".")[0]
-                is_there = package in sys.modules or _find(package, packages)
+                is_there = package in sys.modules or _find(package, folders)
             if is_there:
                 _import(name)
         if why := fits():
@@ -121,7 +83,7 @@ def load(wanted: Collection[str], fits: Callable[[], str]) -> list[str]:
         sys.path[:] = path
     new = [name for name in sys.modules if name not in before]
     for name in new:
-        file = _file(name)
+        file = packages.file_of(name)
         if file and not _is_below(os.path.realpath(file), ours):
             raise NotImportedError(f"{name} is from {file}, which is not the environment's")
     return new
@@ -184,7 +146,7 @@ class ImportPath(list[str]):
 
     def _forget(self, entry: str) -> None:
         folder = entry or os.getcwd()  # noqa: PTH109 - what an empty entry means
-        if os.path.realpath(folder) in package_folders():
+        if os.path.realpath(folder) in packages.folders():
             return
         hidden = {package for package in self._packages if _find(package, [folder])}
         for name in self._early:

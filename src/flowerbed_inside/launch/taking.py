@@ -34,6 +34,9 @@ def take_levers(program: str) -> None:
             take("pace", functools.partial(pace.supernode, news))
             take("backoff", backoff.take)
         case "flower-superexec":
+            from flowerbed_inside.launch import warm
+
+            warm.take()  # first: a process of an app takes levers of its own
             take("pace", pace.superexec)
         case "flwr-serverapp":
             take("pace", pace.grid)

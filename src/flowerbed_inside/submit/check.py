@@ -8,12 +8,14 @@ The app is packed as it would be sent, unpacked into a temporary folder and impo
 FAB leaves out is missed here and not in the middle of a run. The last line of standard output is one JSON object,
 whatever the app prints, and the exit code is 0 whenever that line is there::
 
-    {"ok": true, "fab_hash", "fab_id", "fab_version", "fab_files", "fab_size", "config", "serverapp", "clientapp"}
+    {"ok": true, "fab_hash", "fab_id", "fab_version", "fab_files", "fab_size", "config", "serverapp", "clientapp",
+     "libraries"}
     {"ok": false, "stage", "message", "traceback", "missing_module", "installed", "fab_files", "built_in"}
 
 ``stage`` is ``pyproject``, ``fab``, ``config`` (of ``--config``), ``serverapp`` or ``clientapp``. ``traceback``
 (null where there is none) begins in the app's own code and names the files as in DIR, or as in ``--named``, the
-folder of which DIR is a staged copy. ``missing_module`` is the module that an import did not find, or null;
+folder of which DIR is a staged copy. ``libraries`` are the modules that its import has loaded from
+the environment's packages. ``missing_module`` is the module that an import did not find, or null;
 ``installed`` the first part of its name where that is there and only the rest is not. ``fab_files`` is what was packed,
 if it came to that, and ``built_in`` the patterns of what this release of Flower leaves out of every FAB.
 """
@@ -36,6 +38,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from flowerbed_inside import packages
 from flowerbed_inside.control import fab
 
 PRIVATE: dict[str, str] = {}
@@ -87,7 +90,7 @@ def check(app: Path, what: list[str], config: dict[str, Any], unpacked: Path) ->
     except CheckError as failure:
         failure.files = answer["fab_files"]
         raise
-    return {"ok": True, **answer}
+    return {"ok": True, **answer, "libraries": packages.loaded(list(sys.modules))}
 
 
 def pack(app: Path, config: dict[str, Any], unpacked: Path) -> dict[str, Any]:
