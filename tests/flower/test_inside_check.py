@@ -24,6 +24,8 @@ def test_a_good_app(release: str, tmp_path: Path) -> None:
     assert answer["config"] == {"lines": 3, "pause": 0.1, "name.of.line": "line"}
     assert answer["fab_files"] == ["pyproject.toml", "tiny/__init__.py", "tiny/client.py", "tiny/server.py"]
     assert not list(tmp_path.rglob("__pycache__"))
+    assert "numpy" in answer["libraries"]
+    assert [name for name in answer["libraries"] if "tiny" in name or name == "json"] == []
 
 
 @RELEASE
