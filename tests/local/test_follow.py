@@ -147,6 +147,19 @@ def test_a_run_that_completed_is_no_loss_because_the_superlink_was_too_busy_to_s
     assert (run.verdict, run.outcome) == (Verdict.SUCCEEDED, "completed"), run.reason
 
 
+def test_the_end_of_the_log_says_how_the_run_ended_and_nobody_is_asked_again(around: _Around) -> None:
+    async def scenario() -> RunRecord:
+        number = await around.submit()
+        around.logs(GOOD.read_text())
+        around.client.finishes()
+        around.client.answers["runs"] = silent
+        around.followers.on_event({"event": "log-end", "run": "17", "state": around.client.state})
+        return await around.verdict(number)
+
+    run = asyncio.run(scenario())
+    assert (run.verdict, run.outcome) == (Verdict.SUCCEEDED, "completed"), run.reason
+
+
 def test_an_answer_from_before_the_serverapps_end_does_not_make_it_a_loss(around: _Around) -> None:
     async def scenario() -> RunRecord:
         number = await around.submit()

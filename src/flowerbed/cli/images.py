@@ -21,8 +21,8 @@ from flowerbed.kubernetes.mirroring import BASE, Wanted, fragment, of_any_federa
 from flowerbed.kubernetes.opening import open_file
 from flowerbed.registry.client import Registries
 from flowerbed.registry.copying import copy_image
-from flowerbed.spec.load import FEDERATION_FILE
 from flowerbed.spec.model import Federation
+from flowerbed.spec.names import FEDERATION_FILE
 
 
 def list_(*, json: Json = False) -> None:

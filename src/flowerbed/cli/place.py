@@ -8,7 +8,7 @@ from pathlib import Path
 from flowerbed.errors import NotRunning, StateError, UsageError
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.runtime import LocalRuntime
-from flowerbed.spec.load import FEDERATION_FILE
+from flowerbed.spec.names import FEDERATION_FILE
 
 
 def runtime_at(place: Path) -> LocalRuntime:

@@ -19,9 +19,10 @@ from flowerbed.kubernetes.manifests.images import image_missing, image_problems,
 from flowerbed.kubernetes.manifests.objects import objects
 from flowerbed.spec.app import AppManifest, parse_app
 from flowerbed.spec.finding import Finding
-from flowerbed.spec.load import FEDERATION_FILE, Loaded, load
+from flowerbed.spec.load import Loaded, load
 from flowerbed.spec.lock import LOCK_FILE, Lock, lock_at
 from flowerbed.spec.model import Federation, Layout
+from flowerbed.spec.names import FEDERATION_FILE
 
 Object = dict[str, Any]
 

@@ -16,7 +16,7 @@ from flowerbed.local.runtime import LocalRuntime
 from flowerbed.local.source import find
 from flowerbed.runs.changes import named
 from flowerbed.runs.runtime import ComponentStatus
-from flowerbed.spec.load import FEDERATION_FILE
+from flowerbed.spec.names import FEDERATION_FILE
 from flowerbed_inside.launch.execution import Execution
 
 _SLOWER = "nothing has to be done: it only takes longer; `execution: Isolated` asks for it"

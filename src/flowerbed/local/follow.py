@@ -114,6 +114,8 @@ class Follower:
         self._on_end = on_end
         self._told = RunLog()
         self._last_at = 0.0
+        self._end: dict[str, Any] | None = None
+        """The finished run, as the end of its log told it."""
         self._log_ended = asyncio.Event()
         self._wake = asyncio.Event()
         self._stop_asked = False
@@ -140,6 +142,7 @@ class Follower:
     def on_event(self, event: dict[str, Any]) -> None:
         """Take a piece of the log, or its end."""
         if event["event"] == "log-end":
+            self._end = event.get("state")
             self._log_ended.set()
             self._wake.set()
             return
@@ -189,7 +192,7 @@ class Follower:
             if self._left() < 0:
                 await self._stop_for_time()
             lost = self.lost  # before the question: an answer that is older than the loss says nothing of it
-            state = await self._ask_state()
+            state = self._end or await self._ask_state()
             if self._left() < -STOP_SECONDS and (state is None or state["status"] != "finished"):
                 self.unstopped = True
                 break

@@ -20,9 +20,10 @@ from flowerbed.local.layout import StateFolder
 from flowerbed.spec.app import AppManifest, parse_app
 from flowerbed.spec.defaults import default_federation
 from flowerbed.spec.finding import Finding
-from flowerbed.spec.load import FEDERATION_FILE, Loaded, decoded, load
+from flowerbed.spec.load import Loaded, decoded, load
 from flowerbed.spec.lock import LOCK_FILE
 from flowerbed.spec.model import Federation
+from flowerbed.spec.names import FEDERATION_FILE
 
 Progress = Callable[[str], None]
 

@@ -12,11 +12,9 @@ from flowerbed.spec.consistency import inconsistencies
 from flowerbed.spec.document import Document, read_document
 from flowerbed.spec.finding import Finding
 from flowerbed.spec.model import API_VERSION, KIND, Federation
+from flowerbed.spec.names import FEDERATION_FILE
 from flowerbed.spec.problems import problem_at, problems_of
 from flowerbed.spec.words import found
-
-FEDERATION_FILE = "federation.yaml"
-"""What the file is called in its folder."""
 
 _NEW = f"`flowerbed new NAME` writes an app with its {FEDERATION_FILE}."
 _SMALLEST = (

@@ -32,9 +32,9 @@ unfollow  ``run``                  nothing; no more of them
 Events come unasked. The first line of all is ``{"event": "started"}``: with ``--expire-nodes``, no SuperNode of the
 SuperLink's database counts as online any more. ``{"event": "log", "run", "text", "at"}`` is a piece of a run's
 log, which may begin or end within a line; a later `follow` with ``after`` set to its ``at`` goes on behind it.
-``{"event": "log-end", "run"}`` says that the run is finished and that all of its log was sent (with ``error``, as
-above, if the SuperLink does not know the run). A SuperLink that goes away and comes back with its database is
-waited for, without a limit.
+``{"event": "log-end", "run", "state"}`` says that the run is finished, as in the answer to `runs`, and that all of its
+log was sent (with ``error`` instead, as above, if the SuperLink does not know the run). A SuperLink that goes away and
+comes back with its database is waited for, without a limit.
 
 Error codes: ``unavailable`` (the SuperLink does not answer), ``not-found``, ``bad-config``, ``bad-app``,
 ``unsupported``, ``refused``, ``internal``.
@@ -167,13 +167,14 @@ class Follower(threading.Thread):
         while not self._stopping.is_set():
             try:
                 self._stream()
-                if (sub := self._ended()) is not None:
+                if (state := self._ended()) is not None:
                     # A line may have arrived between the SuperLink's last look at the log and at the run's status.
-                    if sub != "completed":
+                    if state["sub"] != "completed":
                         self._stopping.wait(_LAST_LOOK)
                     while self._stream() and not self._stopping.is_set():
                         pass
-                    break
+                    self._send({"event": "log-end", "state": state})
+                    return
             except api.ControlError as failure:
                 if failure.code == "not-found":
                     self._send({"event": "log-end", "error": {"code": failure.code, "message": failure.message}})
@@ -181,7 +182,6 @@ class Follower(threading.Thread):
             except Exception:
                 traceback.print_exc()
             self._stopping.wait(_RETRY)
-        self._send({"event": "log-end"})
 
     def _stream(self) -> bool:
         """Send what is new; return whether anything was."""
@@ -193,9 +193,9 @@ class Follower(threading.Thread):
             self._after = max(self._after, at)
         return found
 
-    def _ended(self) -> str | None:
-        """Return how the run has ended; None if it has not."""
-        return next((run["sub"] for run in self._control.runs(self._run_id) if run["status"] == "finished"), None)
+    def _ended(self) -> dict[str, Any] | None:
+        """Return the run if it has ended."""
+        return next((run for run in self._control.runs(self._run_id) if run["status"] == "finished"), None)
 
     def _opened(self, cancel: Callable[[], None]) -> None:
         self._cancel = cancel
