@@ -83,6 +83,8 @@ def load(wanted: Collection[str], fits: Callable[[], str]) -> list[str]:
         sys.path[:] = path
     new = [name for name in sys.modules if name not in before]
     for name in new:
+        if sys.modules[name] is sys.modules.get("__main__"):  # multiprocessing gives that another name
+            continue
         file = packages.file_of(name)
         if file and not _is_below(os.path.realpath(file), ours):
             raise NotImportedError(f"{name} is from {file}, which is not the environment's")
