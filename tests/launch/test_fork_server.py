@@ -328,7 +328,7 @@ def test_without_its_server_a_superexec_starts_processes_as_flower_does(
 
 PACKAGES = {
     "calm/__init__.py": "import os\nos.environ['CALM'] = 'imported'\nimported = os.getpid()",
-    "calm/deep.py": "",
+    "calm/deep.py": "import multiprocessing",  # which gives the main module another name
     "threaded.py": "import threading, time\nthreading.Thread(target=time.sleep, args=(600,), daemon=True).start()",
     "opened.py": "import os\nheld = os.open('/dev/zero', 0), os.open('/proc/version', 0)",
     "parent.py": "import subprocess\nchild = subprocess.Popen(['sleep', '600'])",

@@ -66,7 +66,7 @@ def load(wanted: Collection[str], fits: Callable[[], str]) -> list[str]:
     ours = {*folders, *packages.standard_folders()}
     path = sys.path[:]
     sys.path[:] = [entry for entry in path if entry and _is_below(os.path.realpath(entry), ours)]
-    before = set(sys.modules)
+    before = dict(sys.modules)
     package, is_there = "", False
     try:
         for name in wanted:
@@ -81,7 +81,8 @@ def load(wanted: Collection[str], fits: Callable[[], str]) -> list[str]:
             raise NotImportedError(why)
     finally:
         sys.path[:] = path
-    new = [name for name in sys.modules if name not in before]
+    there = set(map(id, before.values()))  # `multiprocessing` gives the main module another name
+    new = [name for name, module in sys.modules.items() if name not in before and id(module) not in there]
     for name in new:
         if sys.modules[name] is sys.modules.get("__main__"):  # multiprocessing gives that another name
             continue
