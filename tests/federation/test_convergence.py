@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from federation.beds import Bed, Said
+from federation.beds import PATIENCE_SECONDS, Bed, Said
 from flowerbed.errors import UsageError
 from flowerbed.local.layout import StateFolder
 from flowerbed.local.plan import Plan
@@ -38,6 +39,15 @@ def listening_elsewhere(app: Bed) -> list[str]:
     return found
 
 
+def executions(app: Bed) -> dict[str, str]:
+    """Return how the processes of apps begin, once every SuperExec has said it."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        said = {item["name"]: item["execution"] for item in app.status()["components"] if "superexec" in item["name"]}
+        if all(said.values()) or time.monotonic() > until:
+            return said
+
+
 def test_up_twice_restarts_nothing_and_a_change_only_what_it_touches(
     bed: Make, federation_file: Callable[..., str]
 ) -> None:
@@ -49,10 +59,15 @@ def test_up_twice_restarts_nothing_and_a_change_only_what_it_touches(
     assert app("up", "--detach").status == 0
     assert pids(app) == first
 
-    federation_file(app, more="  serverapp: {env: {GREETING: hello}}")
+    federation_file(app, more="  serverapp: {env: {GREETING: hello}, execution: Isolated}")
     assert app("up", "--detach").status == 0
     second = pids(app)
     assert {name for name in first if first[name] != second[name]} == {"superexec-serverapp"}
+    assert executions(app) == {
+        "superexec-serverapp": "Isolated",
+        "site-0-superexec": "Warm",
+        "site-1-superexec": "Warm",
+    }
 
     federation_file(app, replicas=3)
     assert app("up", "--detach").last("status")["nodes_online"] == 3

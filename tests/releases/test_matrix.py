@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from federation.beds import Bed
-from flowerbed import templates
+from flowerbed import processes, templates
 from flowerbed.flower.releases import RELEASES, Row
 from flowerbed_inside.launch.levers import NAMES
 from releases.page import ALONE, PAGE, Proof, read_proofs, render, write_proof
@@ -56,7 +56,9 @@ def test_the_bundled_app_succeeds(tmp_path: Path, row: Row, python: str) -> None
     assert saved == {"metrics.json", "model.npz"}
     assert json.loads((folder / ".flowerbed" / "plan.json").read_text())["release"] == str(row.release)
     assert app.processes() == []
-    write_proof(Proof(str(row.release), python, accuracy, levers(folder / ".flowerbed" / "logs")))
+    took = levers(folder / ".flowerbed" / "logs")
+    assert "fork" in took or not processes.LINUX
+    write_proof(Proof(str(row.release), python, accuracy, took))
 
 
 @pytest.mark.matrix
