@@ -131,6 +131,8 @@ def become(
     main = types.ModuleType("__main__")
     main.__file__ = path
     sys.modules["__main__"] = main
+    if "__mp_main__" in sys.modules:  # what multiprocessing calls it
+        sys.modules["__mp_main__"] = main
     call(start.argv[0])
     show([sys.executable, path, *without_secrets(start.argv[1:])])
     show_environment(os.environ)

@@ -85,6 +85,8 @@ def begin(programs: Programs, prepare: Callable[[], None]) -> None:
         execution.say(execution.ISOLATED, why)
         return
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    gc.collect()
+    gc.freeze()  # so that this process and the server go on sharing what is there
     _flush()
     superexec, signals = os.getpid(), becoming.Signals.now()
     server = os.fork()

@@ -84,8 +84,6 @@ def load(wanted: Collection[str], fits: Callable[[], str]) -> list[str]:
     there = set(map(id, before.values()))  # `multiprocessing` gives the main module another name
     new = [name for name, module in sys.modules.items() if name not in before and id(module) not in there]
     for name in new:
-        if sys.modules[name] is sys.modules.get("__main__"):  # multiprocessing gives that another name
-            continue
         file = packages.file_of(name)
         if file and not _is_below(os.path.realpath(file), ours):
             raise NotImportedError(f"{name} is from {file}, which is not the environment's")
