@@ -14,6 +14,7 @@ from typing import Any, cast
 from flowerbed import processes
 from flowerbed.local.app_endings import EndingsWatcher
 from flowerbed.local.layout import StateFolder
+from flowerbed_inside.proc import zombies
 
 SUPEREXEC = "import subprocess, sys\nprint(subprocess.Popen(sys.argv[1:]).pid, flush=True)\nsys.stdin.read()"
 NAME = "superexec-serverapp"
@@ -31,11 +32,13 @@ def test_a_killed_serverapp_is_named(tmp_path: Path) -> None:
         assert superexec.stdout is not None
         child = int(superexec.stdout.readline())
         runners = cast(Any, {NAME: SimpleNamespace(names_of=lambda *_: [NAME], pids={NAME: superexec.pid})})
-        watcher.look(runners, processes.children_by_parent())
+        while_it_lived = processes.children_by_parent()
+        watcher.look(runners, while_it_lived)
         assert watcher.serverapp == ""
         os.kill(child, signal.SIGKILL)
         until = time.monotonic() + 30
-        while not watcher.serverapp and time.monotonic() < until:
-            watcher.look(runners, processes.children_by_parent())
+        while not any(pid == child for pid, *_ in zombies()) and time.monotonic() < until:
+            time.sleep(0.01)
+        watcher.look(runners, while_it_lived)  # it ended between the look at what lives and that at what has ended
     assert watcher.serverapp.startswith("its process was killed by SIGKILL")
     assert folder.log(NAME).read_text().startswith("[flowerbed: the ServerApp was killed by SIGKILL")

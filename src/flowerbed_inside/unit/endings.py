@@ -75,8 +75,8 @@ class Endings:
         return found
 
     def lives(self, app: str, tree: Iterable[int]) -> bool:
-        """Tell whether one of these processes runs such an app."""
-        return any(self._apps.get(pid) == app for pid in tree)
+        """Tell whether one of these processes runs such an app, and has not ended since they were looked up."""
+        return any(self._apps.get(pid) == app and pid not in self._told for pid in tree)
 
     def _ending(self, app: str, status: int) -> Ending:
         code = os.waitstatus_to_exitcode(status)
