@@ -81,8 +81,22 @@ def test_nothing_at_all_is_done_where_the_file_says_otherwise() -> None:
 
 def test_all_of_it_is_taken_over_by_force() -> None:
     fake = Fake(config("fed-programs", "1", by_helm=True), config("fed-old", "1", by_helm=True))
-    applier(fake).apply([config("fed-programs", "2")], force=True)
+    doing = applier(fake)
+    doing.apply([config("fed-programs", "2")], force=True)
+    doing.prune()
     assert fake.calls == [("apply", "fed-programs"), ("delete", "fed-old")]
+
+
+def test_what_pods_from_before_read_stays_until_there_are_none() -> None:
+    """A workload goes at once; a Pod that is made again before it is replaced waits for no ConfigMap."""
+    fake = Fake(config("fed-programs", "1"), config("fed-old", "1") | {"kind": "StatefulSet"})
+    doing = applier(fake)
+    surplus = ["StatefulSet fed-old", "ConfigMap fed-programs"]
+    assert doing.apply([config("fed-programs-unit", "1")]) == ["ConfigMap fed-programs-unit", *surplus]
+    assert fake.calls == [("apply", "fed-programs-unit"), ("delete", "fed-old")]
+    doing.prune()
+    doing.prune()
+    assert fake.calls[2:] == [("delete", "fed-programs")]
 
 
 def test_what_was_there_before_an_up_stays_when_it_is_taken_down() -> None:

@@ -32,6 +32,8 @@ KINDS = (
 """The kinds of which a federation's objects are removed when the file no longer has them, workloads first.
 Claims hold data and go only with ``down --volumes``."""
 
+_READ_BY_PODS = "ConfigMap"
+
 ADDED_KINDS = ("TLSRoute", "Certificate")
 """Kinds of the Gateway API's and cert-manager's, looked for where the API server has them and this user may list."""
 
@@ -66,12 +68,13 @@ class Applier:
         """Kinds and names of what was not there before."""
         self.rewritten: set[str] = set()
         """What was created, or changed in more than its labels and annotations: ``KIND NAME``."""
+        self._left: list[Object] = []
 
     def apply(self, wanted: list[Object], *, force: bool = False, agreed: Agreed = lambda _, __: None) -> list[str]:
-        """Apply all objects and remove surplus ones; return what was created, changed or deleted.
+        """Apply all objects and remove surplus ones; return what was created or changed, and what is surplus.
 
         Everything is tried as a dry run first, so that a refusal leaves nothing half done; `agreed` is then called with
-        what will change, and refuses by raising.
+        what will change, and refuses by raising. Surplus ConfigMaps are left to `prune`.
         """
         named = next((item for item in wanted if item["kind"] == "Namespace"), None)
         wanted = [item for item in wanted if item is not named]
@@ -85,11 +88,23 @@ class Applier:
             agreed([(before.get(_key(item)), after) for item, after in tried], gone)
             applied = [item for item, _ in tried]
         touched = self._make(applied, before, force=force)
-        for item in gone:
+        self._left = [item for item in gone if item["kind"] == _READ_BY_PODS]
+        self._delete(item for item in gone if item["kind"] != _READ_BY_PODS)
+        return touched + [_key(item) for item in gone]
+
+    def prune(self) -> None:
+        """Remove the surplus ConfigMaps that the last `apply` left.
+
+        Pods from before that apply read them, and one that is made again before its workload is replaced would wait for
+        them. So this is for when all Pods are new.
+        """
+        self._delete(self._left)
+        self._left = []
+
+    def _delete(self, items: Iterable[Object]) -> None:
+        for item in items:
             self._cluster.delete(item["kind"], name(item), self._namespace)
             self._say(name(item), f"{item['kind']} deleted: the file no longer has it")
-            touched.append(f"{item['kind']} {name(item)}")
-        return touched
 
     def change(self, wanted: list[Object]) -> list[str]:
         """Apply some of a federation's objects, and leave the others alone; return what was created or changed."""

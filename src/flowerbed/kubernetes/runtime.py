@@ -183,6 +183,7 @@ class KubernetesRuntime:
             applier.change(keeper.with_trust(wanted, self.look()))  # so that nobody remembers the authority before
             keeper.start_theirs_again(lambda subject, message: watch(_event(subject, message)))
             wait_until_ready(self.observer, watch, interrupted)
+        applier.prune()
         return not before.exists
 
     def preview(self, federation: Federation, wanted: list[Object], row: Row, *, force: bool = False) -> str:
