@@ -21,13 +21,14 @@ from flowerbed.flower.contract import DATABASE
 from flowerbed.flower.release import Minor
 from flowerbed.local import ports
 from flowerbed.local.layout import StateFolder
-from flowerbed.local.plan import WAIT_FOR, WAIT_FOR_FILE, PlannedComponent, common_environment, resolve
+from flowerbed.local.plan import PlannedComponent, common_environment, resolve
 from flowerbed.local.source import find
 from flowerbed.spec.model import Federation, Security
 from flowerbed.spec.tls import Tls, TlsMode
 from flowerbed.topology.build import build
 from flowerbed.topology.model import SUPERLINK, Role, Topology
 from flowerbed_inside import bundles
+from flowerbed_inside.variables import WAIT_FOR, WAIT_FOR_FILE
 
 LOOK_SECONDS = 0.05
 READY_SECONDS = 600.0

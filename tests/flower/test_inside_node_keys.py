@@ -12,7 +12,7 @@ from units import RunningUnit
 
 from flowerbed.trust import keys
 from flowerbed_inside.unit import node_keys
-from flowerbed_inside.unit.programs import SETTLE
+from flowerbed_inside.variables import SETTLE
 
 PYTHON = (sys.executable, "-u", "-c")
 WAITS = "import time; print('here', flush=True); time.sleep(1000)"

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from flowerbed_inside.launch import launcher
-from flowerbed_inside.unit import programs
+from flowerbed_inside.variables import SETTLE, WAIT_FOR
 
 Launch = Callable[..., None]
 
@@ -32,7 +32,7 @@ def launch(monkeypatch: pytest.MonkeyPatch) -> Launch:
         entry = SimpleNamespace(group="console_scripts", name=name, load=load)
         monkeypatch.setattr(launcher, "distribution", lambda _: SimpleNamespace(version="1.42.0", entry_points=[entry]))
         monkeypatch.setattr(sys, "argv", [f"/programs/{name}"])
-        monkeypatch.setenv(launcher.WAIT_FOR, f"127.0.0.1:{port}")
+        monkeypatch.setenv(WAIT_FOR, f"127.0.0.1:{port}")
         launcher.run(name)
 
     return run
@@ -43,7 +43,7 @@ def begin(launch: Launch, monkeypatch: pytest.MonkeyPatch) -> Callable[[float, i
     """Have a SuperNode begin that dials a port; return after how many seconds it does."""
 
     def run(settle: float, port: int) -> float:
-        monkeypatch.setenv(launcher.SETTLE, str(settle))
+        monkeypatch.setenv(SETTLE, str(settle))
         times = [time.monotonic()]
         launch("flower-supernode", port, lambda: None, lambda: times.append(time.monotonic()))
         began, at = times
@@ -63,10 +63,6 @@ def closed() -> Iterator[socket.socket]:
 def port_of(there: socket.socket) -> int:
     """Return a socket's port."""
     return int(there.getsockname()[1])
-
-
-def test_unit_and_launcher_mean_the_same() -> None:
-    assert launcher.SETTLE == programs.SETTLE
 
 
 def test_it_begins_later_where_the_superlink_answers_at_once(

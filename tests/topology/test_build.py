@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowerbed.flower.families.common import EXECUTION
 from flowerbed.flower.releases import DEFAULT, RELEASES, find
 from flowerbed.flower.values import Address
 from flowerbed.spec.load import parse
 from flowerbed.topology.build import build, external_unit, node_config_argument, pools
 from flowerbed.topology.model import PARTITION_ID, Component, Role, Topology
+from flowerbed_inside.variables import EXECUTION
 
 FILE = """
 apiVersion: flowerbed.dev/v1alpha1

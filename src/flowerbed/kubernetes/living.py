@@ -15,7 +15,8 @@ from flowerbed.kubernetes.explain.reading import controller
 from flowerbed.kubernetes.labels import CHANGING, COMPONENT, REVOKED, VERSION
 from flowerbed.runs.runtime import ComponentStatus
 from flowerbed.topology.model import Role
-from flowerbed_inside.launch.execution import ASKED_FOR, EXECUTION, ISOLATED, Execution, last_said
+from flowerbed_inside.launch.execution import ASKED_FOR, ISOLATED, Execution, last_said
+from flowerbed_inside.variables import EXECUTION
 
 Object = Mapping[str, Any]
 

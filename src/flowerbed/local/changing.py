@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from flowerbed.errors import UsageError
-from flowerbed.local.plan import TRUST_VERSION, WAIT_FOR, Plan, PlannedComponent, PlannedUnit
+from flowerbed.local.plan import TRUST_VERSION, Plan, PlannedComponent, PlannedUnit
 from flowerbed.local.versions import SERVED, holding, versions_of, without_versions
 from flowerbed.runs.changes import Act, Change, named, options, reasons, refusal, some, variables
 from flowerbed.topology.model import Role
+from flowerbed_inside.variables import WAIT_FOR
 
 _RUNS_NEED = (Role.SUPERLINK.value, Role.SERVERAPP_SUPEREXEC.value)
 

@@ -34,14 +34,9 @@ from flowerbed.topology.model import SUPERLINK, Component, Role, Topology
 from flowerbed.trust import layout as trust_layout
 from flowerbed.trust.layout import TrustLayout
 from flowerbed_inside.launch.levers import LEVERS
+from flowerbed_inside.variables import WAIT_FOR, WAIT_FOR_FILE
 
 FORMAT = 1
-WAIT_FOR = "FLOWERBED_WAIT_FOR"
-"""Tells the launcher which addresses must accept connections before the program starts to dial them."""
-
-WAIT_FOR_FILE = "FLOWERBED_WAIT_FOR_FILE"
-"""Tells the launcher which file says that the SuperLink has answered a first request."""
-
 TRUST_VERSION = "FLOWERBED_TRUST"
 """Changes when a program has to be started again, because a file that it reads only then is another one."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from flowerbed.errors import UsageError
-from flowerbed.flower.families.common import EXECUTION
+from flowerbed_inside.variables import EXECUTION
 
 _NAMED = 4
 """So many units are named at most, before the rest is counted."""

@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping
 
 from flowerbed.flower.contract import Program, Protection, ReleaseContract
-from flowerbed.flower.families.common import EXECUTION, SCRATCH_ROOT
 from flowerbed.flower.release import Minor
 from flowerbed.flower.values import Address, ScratchFolder, Value
 from flowerbed.spec.model import Execution, Federation, Layout, ServerApp, SuperNodePool
 from flowerbed.spec.run_config import ConfigValue
 from flowerbed.spec.tls import TlsMode
 from flowerbed.topology.model import PARTITION_ID, SUPERLINK, Component, Pool, Role, Topology, Unit
+from flowerbed_inside.variables import EXECUTION, SCRATCH_ROOT
 
 SERVERAPP_SUPEREXEC = "superexec-serverapp"
 

@@ -29,6 +29,7 @@ from typing import Any
 
 from flowerbed_inside.launch.taking import take_levers
 from flowerbed_inside.text import size_text
+from flowerbed_inside.variables import RESULTS, RESULTS_ROOT, SCRATCH_ROOT
 
 PRIVATE = {
     "flwr.server.run_serverapp:run": ">=1.22",
@@ -39,9 +40,6 @@ PRIVATE = {
 Without it apps still work in their folders; only code that runs while an app is imported misses that."""
 
 SERVERAPP, CLIENTAPP = "flwr-serverapp", "flwr-clientapp"
-RESULTS_ROOT = "FLOWERBED_RESULTS_ROOT"
-RESULTS = "FLOWERBED_RESULTS"
-SCRATCH_ROOT = "FLOWERBED_SCRATCH_ROOT"
 NEARLY_FULL = 64 * 1024
 """A volume with fewer free bytes than this has no room for a model, whatever the error is called."""
 

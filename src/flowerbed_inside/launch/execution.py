@@ -14,10 +14,11 @@ import re
 import sys
 from dataclasses import dataclass
 
+from flowerbed_inside.variables import EXECUTION
+
 PRIVATE: dict[str, str] = {}
 """Nothing of Flower's is used."""
 
-EXECUTION = "FLOWERBED_EXECUTION"
 LIBRARIES = "FLOWERBED_LIBRARIES"
 """Names a file with the modules that an app needs, a JSON list; without it the first app's process tells them."""
 WARM, ISOLATED = "Warm", "Isolated"

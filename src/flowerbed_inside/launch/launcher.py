@@ -42,6 +42,7 @@ from pathlib import Path
 from typing import Any
 
 from flowerbed_inside.launch.taking import take_levers
+from flowerbed_inside.variables import SCRATCH_ROOT, SETTLE, WAIT_FOR, WAIT_FOR_FILE
 
 PRIVATE = {
     "flwr.supernode.start_client_internal:_pull_and_store_message": ">=1.22",
@@ -52,10 +53,6 @@ PRIVATE = {
 
 Without it the folders of ClientApps stay until the SuperNode starts again or its federation is taken down."""
 
-WAIT_FOR = "FLOWERBED_WAIT_FOR"
-WAIT_FOR_FILE = "FLOWERBED_WAIT_FOR_FILE"
-SETTLE = "FLOWERBED_SETTLE_SECONDS"
-SCRATCH_ROOT = "FLOWERBED_SCRATCH_ROOT"
 FIRST_SECONDS = 1.0
 """Who has answered a first knock by then, from however far away, did not have to be waited for."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0

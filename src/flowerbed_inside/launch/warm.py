@@ -13,13 +13,14 @@ from contextlib import suppress
 from importlib import metadata
 
 from flowerbed_inside.launch import app, execution, fork_server, levers, main
+from flowerbed_inside.variables import RESULTS_ROOT, SCRATCH_ROOT
 
 PRIVATE: dict[str, str] = {}
 """Nothing of Flower's is used but its programs, by their entry points."""
 
 LOADED = {
-    app.SERVERAPP: (app.RESULTS_ROOT, ("flwr.app", "flwr.serverapp", "flwr.serverapp.strategy", "encodings.idna")),
-    app.CLIENTAPP: (app.SCRATCH_ROOT, ("flwr.app", "flwr.clientapp", "encodings.idna")),
+    app.SERVERAPP: (RESULTS_ROOT, ("flwr.app", "flwr.serverapp", "flwr.serverapp.strategy", "encodings.idna")),
+    app.CLIENTAPP: (SCRATCH_ROOT, ("flwr.app", "flwr.clientapp", "encodings.idna")),
 }
 """Of each program of apps: the variable that the SuperExec of such apps has, and what nearly every app imports."""
 

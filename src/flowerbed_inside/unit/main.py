@@ -66,7 +66,8 @@ from flowerbed_inside.text import plain_bytes
 from flowerbed_inside.unit import finishing, health, node_keys, readiness, wedge
 from flowerbed_inside.unit.endings import Endings
 from flowerbed_inside.unit.options import Options, parse
-from flowerbed_inside.unit.programs import SETTLE, Output, Program
+from flowerbed_inside.unit.programs import Output, Program
+from flowerbed_inside.variables import SETTLE
 
 NOT_READY = 69
 WEDGED = 70

@@ -16,11 +16,11 @@ from typing import NoReturn
 
 from flowerbed_inside.unit import readiness, wedge
 from flowerbed_inside.unit.programs import Program
+from flowerbed_inside.variables import WAIT_FOR
 
 GRACE_SECONDS = 20.0
 """Less than the 30 s that Kubernetes leaves a Pod's processes at the least."""
 
-WAIT_FOR = "FLOWERBED_WAIT_FOR"
 PARTITION = "{partition-id}"
 
 

@@ -15,9 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-SETTLE = "FLOWERBED_SETTLE_SECONDS"
-"""Says to the launcher how long after its start the program begins at the soonest, unless it has to wait anyway."""
-
 _PACKAGE = Path(__file__).parents[1]
 _SAYING_SECONDS = 1.0
 _LONGEST_LINE = 2**20  # bytes; a longer one is cut into several

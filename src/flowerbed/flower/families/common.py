@@ -6,6 +6,7 @@ from flowerbed.flower.contract import Port, Program, Protection, WorkMarks
 from flowerbed.flower.families import protection as protecting
 from flowerbed.flower.release import Minor
 from flowerbed.flower.values import Address, HomeFolder, ListenHost, ListenPort, ResultsFolder, Value
+from flowerbed_inside.variables import RESULTS_ROOT
 
 PROCESS_ISOLATION = ("--isolation", "process")
 """SuperLink and SuperNode start no app process themselves: SuperExecs do."""
@@ -13,15 +14,6 @@ PROCESS_ISOLATION = ("--isolation", "process")
 NO_INSTALLATION = "--disable-runtime-dependency-installation"
 """A SuperLink of 1.32 and newer lets apps bring dependencies at run time unless told not to; its own SuperExecs
 would heed that (ours do not install, as no one told them to), and an environment must stay what was solved."""
-
-RESULTS_ROOT = "FLOWERBED_RESULTS_ROOT"
-"""Tells the ServerApp's launcher below which folder each run gets one for its results."""
-
-SCRATCH_ROOT = "FLOWERBED_SCRATCH_ROOT"
-"""Tells the launchers of ClientApps and of their SuperNode below which folder each run has one to work in."""
-
-EXECUTION = "FLOWERBED_EXECUTION"
-"""Tells a SuperExec's launcher how the processes of its apps begin: ``Warm``, as without it, or ``Isolated``."""
 
 
 def environment() -> dict[str, Value]:
