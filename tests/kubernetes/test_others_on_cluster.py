@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cluster import Cluster
 from cluster.fixtures import new_namespace
 from federation.beds import APPS
+from flowerbed.kubernetes.manifests import programs
 from kubernetes.beds import ClusterBed
 
 pytestmark = [pytest.mark.flower, pytest.mark.timeout(900)]
@@ -231,6 +233,35 @@ def test_kustomize_brings_it_elsewhere_and_it_is_found_there(
     assert "kubectl manages StatefulSet" in refused.error
     assert "StatefulSet test-site (" in refused.error
     assert bed("down", "--volumes").last("down")["was_up"] is True
+
+
+def test_kubectl_upgrades_what_it_applied_of_a_version_with_one_config_map_of_programs(
+    bed_in: Callable[[str], ClusterBed], namespace: str
+) -> None:
+    bed = bed_in(namespace)
+    rendered = [item for item in yaml.safe_load_all(bed.say("render").stdout) if item["kind"] != "Namespace"]
+    kept = [item for item in rendered if "-programs-" not in item["metadata"]["name"]]
+    old = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "test-programs"}, "data": {"unit.py": ""}}
+    before = json.loads(json.dumps(kept))
+    for volume in volumes(before):
+        volume["projected"]["sources"] = [{"configMap": {"name": "test-programs"}}]
+    for stage in ([old, *before], rendered):
+        everything = json.dumps({"apiVersion": "v1", "kind": "List", "items": stage})
+        bed.cluster.kubectl("--namespace", namespace, "apply", "-f", "-", input=everything)
+    living = json.loads(bed.kubectl("get", "sts,deploy", "--output", "json"))["items"]
+    assert volumes(living)
+    sources = [volume["projected"]["sources"] for volume in volumes(living)]
+    named = {tuple(source["configMap"]["name"] for source in each) for each in sources}
+    assert named == {tuple(f"test-programs-{room}" for room in programs.rooms())}
+    made = bed.kubectl("get", "configmaps", "--output", "jsonpath={.items[*].metadata.name}").split()
+    assert {f"test-programs-{room}" for room in programs.rooms()} < set(made)
+
+
+def volumes(items: list[Any]) -> list[Any]:
+    """Return the volumes with our programs of each workload among some objects."""
+    templates = [item["spec"]["template"] for item in items if "template" in item.get("spec", {})]
+    found = [volume for template in templates for volume in template["spec"]["volumes"]]
+    return [volume for volume in found if volume["name"] == "flowerbed-programs"]
 
 
 def test_the_quickstart_that_kubectl_applied_is_named_and_left_alone(
