@@ -79,6 +79,22 @@ def test_up_again_changes_nothing_and_down_keeps_what_is_asked_to_stay(cluster_b
     assert bed.pods() == before
     assert "data-test-superlink-0" not in bed.kubectl("get", "pvc", "-l", "flowerbed.dev/federation", "-o", "name")
 
+    # And with one ConfigMap for all programs, which stays until no Pod is left that reads it.
+    bed.kubectl("label", "configmap", "test-programs-unit", "flowerbed.dev/federation-")
+    earlier = json.loads(bed.kubectl("get", "configmap", "test-programs-unit", "--output", "json"))
+    meta = {"name": "test-programs", "labels": earlier["metadata"]["labels"]}
+    old = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": earlier["data"]}
+    bed.cluster.kubectl(
+        *("--namespace", bed.namespace, "apply", "--server-side", "--field-manager", "flowerbed", "-f", "-"),
+        input=json.dumps(old),
+    )
+    bed.kubectl("rollout", "restart", "statefulset/test-site")
+    upgraded = bed("up")
+    told = [(line.get("kind"), line.get("subject")) for line in upgraded.lines]
+    assert told.index(("apply", "test-programs")) > told.index(("ready", "test"))
+    assert "configmap/test-programs\n" not in bed.kubectl("get", "configmaps", "--output", "name")
+    before = bed.pods()
+
     bed.write("1.42.0", more="  superlink: {storage: {size: 2Gi}}")
     refused = bed("up")
     assert refused.status == 1
