@@ -44,7 +44,7 @@ from flowerbed.spec.lock import read_lock
 from flowerbed.spec.model import Federation
 from flowerbed.spec.section import Borrowed
 from flowerbed.trust.seen import Certificate, Node
-from flowerbed_inside.launch import announcing, backoff, holding, levers, pace
+from flowerbed_inside.levers import announcing, backoff, holding, lever, pace
 from flowerbed_inside.unit import wedge
 from releases.taken import FORK, offered
 
@@ -329,7 +329,7 @@ def test_every_kind_of_event_is_documented() -> None:
 
 def test_every_lever_that_is_taken_is_documented() -> None:
     documented = {words(row[0])[0] for row in table(FAST, "Lever |")}
-    assert offered() | {FORK} <= documented <= set(levers.NAMES)
+    assert offered() | {FORK} <= documented <= set(lever.NAMES)
 
 
 # The Kubernetes runtime.

@@ -10,7 +10,7 @@ import pytest
 from federation.beds import Bed
 from flowerbed import processes, templates
 from flowerbed.flower.releases import DEFAULT, Row
-from flowerbed_inside.launch.levers import LEVERS, NAMES
+from flowerbed_inside.levers.lever import LEVERS, NAMES
 
 NONE = "none"
 

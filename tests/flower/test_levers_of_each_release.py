@@ -14,8 +14,8 @@ from proxied import methods
 
 from environments import environment_python
 from flowerbed.flower.releases import Row
-from flowerbed_inside.launch import backoff, calls, following, logs, pace
-from flowerbed_inside.launch.calls import FLEET, GRID, TASK, Call, Poll, Push
+from flowerbed_inside.levers import backoff, calls, following, logs, pace
+from flowerbed_inside.levers.calls import FLEET, GRID, TASK, Call, Poll, Push
 
 pytestmark = pytest.mark.timeout(600)  # the first run on a machine installs Flower
 

@@ -393,7 +393,9 @@ def test_the_pods_have_all_programs_and_no_text_twice() -> None:
     config_maps = {
         item["metadata"]["name"]: item["data"] for item in rendered(SMALL) if "-programs" in item["metadata"]["name"]
     }
-    assert set(config_maps) == {f"demo-programs-{room}" for room in ("shared", "control", "launch", "submit", "unit")}
+    assert set(config_maps) == {
+        f"demo-programs-{room}" for room in ("shared", "control", "launch", "levers", "submit", "unit")
+    }
     mounted = mounted_programs(config_maps)
     assert set(mounted) == {
         *bundles.bundle(bundles.UNIT, bundles.SUBMIT, bundles.LAUNCH),

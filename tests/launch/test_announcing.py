@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 
-from flowerbed_inside.launch.announcing import SECONDS, Announcements
+from flowerbed_inside.levers.announcing import SECONDS, Announcements
 
 
 class Told:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from flowerbed_inside.launch.following import Stream
+from flowerbed_inside.levers.following import Stream
 
 FOREVER = 600.0  # no test waits for it: a wake that does not come would make the test time out
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from flowerbed_inside.launch.calls import FLEET, GRID, REPLIES, TASKS, Poll, Push
-from flowerbed_inside.launch.holding import HoldingApp, HoldingInterceptor, Message, Receive, Send, Server
-from flowerbed_inside.launch.news import News
+from flowerbed_inside.levers.calls import FLEET, GRID, REPLIES, TASKS, Poll, Push
+from flowerbed_inside.levers.holding import HoldingApp, HoldingInterceptor, Message, Receive, Send, Server
+from flowerbed_inside.levers.news import News
 
 LONG = 60.0
 """How long answers are held; a test that takes so long has failed."""

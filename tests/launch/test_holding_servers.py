@@ -16,8 +16,8 @@ pytestmark = pytest.mark.timeout(600)  # the first run on a machine installs Flo
 PREFACE = """
 import sys, threading
 sys.path.insert(0, sys.argv[1])
-from flowerbed_inside.launch import holding
-from flowerbed_inside.launch.news import News
+from flowerbed_inside.levers import holding
+from flowerbed_inside.levers.news import News
 news = News()
 waits = threading.Semaphore(0)
 real = news.wait

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Empty, Queue
 
-from flowerbed_inside.launch.logs import Uploads
+from flowerbed_inside.levers.logs import Uploads
 
 LONG = 60.0
 """What a test waits at most; it fails by what was uploaded, not by the time."""

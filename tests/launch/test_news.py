@@ -7,7 +7,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowerbed_inside.launch.news import News
+from flowerbed_inside.levers.news import News
 
 TOPICS = st.sampled_from("abc")
 

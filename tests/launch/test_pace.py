@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowerbed_inside.launch.pace import FIRST_SECONDS, HELD_SECONDS, POLL_SECONDS, QUICK_POLLS, Pace
+from flowerbed_inside.levers.pace import FIRST_SECONDS, HELD_SECONDS, POLL_SECONDS, QUICK_POLLS, Pace
 
 
 class Polling:

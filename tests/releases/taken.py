@@ -8,7 +8,8 @@ from pathlib import Path
 
 import flowerbed_inside
 from flowerbed_inside.launch.execution import WARM, last_said
-from flowerbed_inside.launch.levers import NAMES
+from flowerbed_inside.levers import lean
+from flowerbed_inside.levers.lever import NAMES
 
 FORK = "fork"
 _PARTS = {"announce": "hold"}
@@ -29,10 +30,11 @@ def offered() -> set[str]:
     return found - {FORK}
 
 
-def levers(logs: Path) -> tuple[str, ...]:
-    """Return the levers that the programs whose logs are in a folder took."""
+def levers(logs: Path, minor: str) -> tuple[str, ...]:
+    """Return the levers that the programs of a release took, whose logs are in a folder."""
     texts = {path.stem: path.read_text(encoding="utf-8", errors="replace") for path in logs.glob("*.log")}
     lacking = {name for text in texts.values() for name in _LACKING.findall(text)}
+    lacking |= set() if minor in lean.RELEASES else {"lean"}
     lacking |= {part for part, whole in _PARTS.items() if whole in lacking}
     said = [last_said(text) for name, text in texts.items() if "superexec" in name]
     forked = bool(said) and all(one is not None and one.mode == WARM and not one.shortfall for one in said)

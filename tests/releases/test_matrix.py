@@ -18,7 +18,7 @@ import pytest
 from federation.beds import Bed
 from flowerbed import processes, templates
 from flowerbed.flower.releases import RELEASES, Row
-from flowerbed_inside.launch.levers import NAMES
+from flowerbed_inside.levers.lever import NAMES
 from releases.page import ALONE, PAGE, Proof, read_proofs, render, write_proof
 from releases.taken import levers, offered
 
@@ -56,7 +56,7 @@ def test_the_bundled_app_succeeds(tmp_path: Path, row: Row, python: str) -> None
     assert saved == {"metrics.json", "model.npz"}
     assert json.loads((folder / ".flowerbed" / "plan.json").read_text())["release"] == str(row.release)
     assert app.processes() == []
-    took = levers(folder / ".flowerbed" / "logs")
+    took = levers(folder / ".flowerbed" / "logs", str(row.minor))
     assert "fork" in took or not processes.LINUX
     write_proof(Proof(str(row.release), python, accuracy, took))
 
@@ -101,8 +101,8 @@ def test_levers_are_those_that_no_program_does_without(tmp_path: Path) -> None:
     log("superlink", "without the lever hold: no module")
     log("superexec-serverapp", "processes of apps are Warm: Flower is loaded")
     log("site-0-superexec", "processes of apps are Isolated: 5 threads", "processes of apps are Warm: Flower is loaded")
-    assert set(levers(tmp_path)) == (offered() | {"fork"}) - {"hold", "announce"}
+    assert set(levers(tmp_path, "1.42")) == (offered() | {"fork"}) - {"hold", "announce"}
     log("site-0-superexec", "processes of apps are Warm: Flower is loaded, but no libraries: 300 MB of 400 MB")
-    assert set(levers(tmp_path)) == offered() - {"hold", "announce"}
+    assert set(levers(tmp_path, "1.42")) == offered() - {"hold", "announce"}
     log("site-0-superexec")
-    assert "fork" not in levers(tmp_path)
+    assert "fork" not in levers(tmp_path, "1.42")

@@ -33,7 +33,7 @@ from flowerbed.processes import MARK
 from flowerbed.topology.model import SUPERLINK, Component, Role, Topology
 from flowerbed.trust import layout as trust_layout
 from flowerbed.trust.layout import TrustLayout
-from flowerbed_inside.launch.levers import LEVERS
+from flowerbed_inside.levers.lever import LEVERS
 from flowerbed_inside.variables import WAIT_FOR, WAIT_FOR_FILE
 
 FORMAT = 1

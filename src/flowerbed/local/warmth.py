@@ -9,7 +9,7 @@ from flowerbed.errors import UsageError
 from flowerbed.processes import LINUX
 from flowerbed.spec.model import Execution, FederationSpec
 from flowerbed.spec.words import nearest
-from flowerbed_inside.launch.levers import LEVERS, NAMES
+from flowerbed_inside.levers.lever import LEVERS, NAMES
 
 NONE = "none"
 _FORK = "fork"

@@ -27,7 +27,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from flowerbed_inside.launch.taking import take_levers
+from flowerbed_inside.levers.taking import take_levers
 from flowerbed_inside.text import size_text
 from flowerbed_inside.variables import RESULTS, RESULTS_ROOT, SCRATCH_ROOT
 

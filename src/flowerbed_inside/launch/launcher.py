@@ -41,7 +41,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
-from flowerbed_inside.launch.taking import take_levers
+from flowerbed_inside.levers.taking import take_levers
 from flowerbed_inside.variables import SCRATCH_ROOT, SETTLE, WAIT_FOR, WAIT_FOR_FILE
 
 PRIVATE = {

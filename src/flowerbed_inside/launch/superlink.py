@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from flowerbed_inside.control.replies import REPLIES
-from flowerbed_inside.launch.following import link_state
+from flowerbed_inside.levers.following import link_state
 
 PRIVATE = {
     "flwr.server.superlink.linkstate.sqlite_linkstate:SqliteLinkState.create_run": ">=1.22,<1.26",

@@ -12,7 +12,8 @@ import os
 from contextlib import suppress
 from importlib import metadata
 
-from flowerbed_inside.launch import app, execution, fork_server, levers, main
+from flowerbed_inside.launch import app, execution, fork_server, main
+from flowerbed_inside.levers import lever
 from flowerbed_inside.variables import RESULTS_ROOT, SCRATCH_ROOT
 
 PRIVATE: dict[str, str] = {}
@@ -27,10 +28,10 @@ LOADED = {
 
 def take() -> None:
     """Fork the server of this SuperExec, which has not begun yet."""
-    if not levers.is_on("fork"):
-        execution.say(execution.ISOLATED, f"{levers.LEVERS} leaves out fork")
+    if not lever.is_on("fork"):
+        execution.say(execution.ISOLATED, f"{lever.LEVERS} leaves out fork")
         return
-    levers.take("fork", lambda: fork_server.begin(dict.fromkeys(LOADED, main.main), prepare))
+    lever.take("fork", lambda: fork_server.begin(dict.fromkeys(LOADED, main.main), prepare))
 
 
 def prepare() -> None:

@@ -18,9 +18,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from importlib import import_module
 from typing import Any
 
-from flowerbed_inside.launch import announcing, calls, levers
-from flowerbed_inside.launch.calls import Poll, Push, Topic
-from flowerbed_inside.launch.news import News
+from flowerbed_inside.levers import announcing, calls, lever
+from flowerbed_inside.levers.calls import Poll, Push, Topic
+from flowerbed_inside.levers.news import News
 
 SECONDS = 3.0
 """As long as a SuperNode and a Grid sleep between two polls; proxies wait longer than that for an answer."""
@@ -306,4 +306,4 @@ def _serve_grpc(server: Server) -> None:
 
 def take(news: News) -> None:
     """Have the servers of this process hold their answers, and announce messages, if these levers are on."""
-    serve(Server(news, seconds=SECONDS if levers.is_on("hold") else 0.0, announce=levers.is_on("announce")))
+    serve(Server(news, seconds=SECONDS if lever.is_on("hold") else 0.0, announce=lever.is_on("announce")))

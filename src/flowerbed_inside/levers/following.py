@@ -13,9 +13,9 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from flowerbed_inside.launch.levers import Lacking
-from flowerbed_inside.launch.news import News
-from flowerbed_inside.launch.pace import first_of, set_sleep
+from flowerbed_inside.levers.lever import Lacking
+from flowerbed_inside.levers.news import News
+from flowerbed_inside.levers.pace import first_of, set_sleep
 
 PRIVATE = {
     "flwr.superlink.servicer.control.control_servicer:time": ">=1.22,<1.33",

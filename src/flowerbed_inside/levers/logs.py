@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 
-from flowerbed_inside.launch.pace import first_of, set_sleep
+from flowerbed_inside.levers.pace import first_of, set_sleep
 
 PRIVATE = {
     "flwr.common.logger:time": ">=1.30,<1.35",

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import functools
 
-from flowerbed_inside.launch import backoff, logs, pace
-from flowerbed_inside.launch.levers import is_on, take
-from flowerbed_inside.launch.news import News
+from flowerbed_inside.levers import backoff, logs, pace
+from flowerbed_inside.levers.lever import is_on, take
+from flowerbed_inside.levers.news import News
 
 
 def take_levers(program: str) -> None:
@@ -22,12 +22,14 @@ def take_levers(program: str) -> None:
     """
     match program:
         case "flower-superlink":
-            from flowerbed_inside.launch import following, holding  # apps have no need of what they import
+            from flowerbed_inside.levers import following, holding, lean  # apps have no need of what they import
 
             take("hold", functools.partial(holding.take, News()))
             take("logs", following.take)
+            if lean.is_proven():
+                take("lean", lean.take)
         case "flower-supernode":
-            from flowerbed_inside.launch import holding
+            from flowerbed_inside.levers import holding
 
             news = News()
             take("hold" if is_on("hold") else "pace", functools.partial(holding.take, news))  # both need its server

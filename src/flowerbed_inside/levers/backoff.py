@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowerbed_inside.launch.levers import Lacking
-from flowerbed_inside.launch.pace import first_of
+from flowerbed_inside.levers.lever import Lacking
+from flowerbed_inside.levers.pace import first_of
 
 PRIVATE = {
     "flwr.common.inflatable_utils:pull_objects": ">=1.22,<1.27",

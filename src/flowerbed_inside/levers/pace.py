@@ -16,9 +16,9 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from flowerbed_inside.launch.calls import REPLIES, TASKS
-from flowerbed_inside.launch.levers import Lacking
-from flowerbed_inside.launch.news import News
+from flowerbed_inside.levers.calls import REPLIES, TASKS
+from flowerbed_inside.levers.lever import Lacking
+from flowerbed_inside.levers.news import News
 
 PRIVATE = {
     "flwr.server.grid.grpc_grid:time": ">=1.22,<1.31",

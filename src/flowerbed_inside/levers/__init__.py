@@ -1,0 +1,1 @@
+"""Levers: ways to spare Flower waiting and work."""
