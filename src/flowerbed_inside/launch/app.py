@@ -174,6 +174,16 @@ def _chain(error: BaseException) -> list[BaseException]:
     return seen
 
 
+def replace(function: Callable[..., Any], other: Callable[..., Any]) -> None:
+    """Have Flower call another function, also where a module has imported this one by its name.
+
+    In a process that was forked the program of the app is imported already.
+    """
+    for module in [module for name, module in sys.modules.items() if name.partition(".")[0] == "flwr"]:
+        for name in [name for name, value in vars(module).items() if value is function]:
+            setattr(module, name, other)
+
+
 def prepare_serverapp(root: str) -> None:
     """Have Flower run each ServerApp in the folder for its run's results."""
     from flwr.serverapp import ServerApp
@@ -181,10 +191,10 @@ def prepare_serverapp(root: str) -> None:
     workplace = Workplace(root, results=True)
     ServerApp.__call__ = workplace.entered(ServerApp.__call__)
     try:
-        module = importlib.import_module("flwr.server.run_serverapp")
-        module.run = workplace.explaining(workplace.entered(module.run))  # type: ignore[attr-defined]
+        flowers: Any = importlib.import_module("flwr.server.run_serverapp").run
     except (ImportError, AttributeError):
         return
+    replace(flowers, workplace.explaining(workplace.entered(flowers)))
 
 
 def prepare_clientapp(root: str) -> None:
