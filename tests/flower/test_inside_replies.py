@@ -220,7 +220,7 @@ def test_the_oldest_runs_are_forgotten(tmp_path: Path, monkeypatch: pytest.Monke
     for number in range(RUNS_KEPT + 2):
         (folder / str(number)).touch()
         os.utime(folder / str(number), (number, number))
-    monkeypatch.setattr("flowerbed_inside.launch.superlink._link_state", lambda: SimpleNamespace())
+    monkeypatch.setattr("flowerbed_inside.launch.superlink.link_state", lambda: SimpleNamespace())
     with pytest.raises(AttributeError):  # a release without what is wrapped: the launcher says that nothing is counted
         Counting(folder).begin()
     assert {path.name for path in folder.iterdir()} == {str(number) for number in range(2, RUNS_KEPT + 2)}
