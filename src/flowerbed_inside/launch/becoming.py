@@ -181,8 +181,13 @@ def without_secrets(arguments: list[str]) -> list[str]:
 
 
 def show(argv: list[str]) -> None:
-    """Have ``/proc/PID/cmdline`` show a command line, as far as there is room where the first one was."""
+    """Have ``/proc/PID/cmdline`` show a command line, as far as there is room where the first one was.
+
+    A program's name is always shown, without its folder if need be: processes of apps are found by it.
+    """
     begin, end, *_ = _places()
+    if sum(len(os.fsencode(word)) + 1 for word in argv[:2]) > end - begin:
+        argv = [*(Path(word).name for word in argv[:2]), *argv[2:]]
     _overwrite(begin, end, argv)
 
 
