@@ -1,4 +1,4 @@
-"""What whoever installs Flowerbed gets."""
+"""The wheel has both packages, whole, and nothing else."""
 
 from __future__ import annotations
 

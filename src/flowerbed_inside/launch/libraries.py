@@ -55,7 +55,7 @@ def load(wanted: Collection[str], fits: Callable[[], str]) -> list[str]:
     wanted : collection of str
         Their names. Those that the packages do not have are left out.
     fits : callable
-        Tells why no more should be imported, if there is a reason; asked after each package.
+        Returns why the import has to stop, or nothing; called after each package.
 
     Raises
     ------
@@ -114,7 +114,7 @@ class ImportPath(list[str]):
     """The import path of an app's process: an app's module hides a library of that name, as it does for others.
 
     When a folder is put on the path, libraries that were imported before the app and have a namesake there are
-    forgotten, so that whoever imports that name finds the folder's.
+    forgotten, so that an import of that name finds the folder's.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ def lacking(root: Path = _CONTROL_GROUPS, own: Path = Path("/proc/self/cgroup"))
 
 
 def _places(root: Path, own: Path) -> list[tuple[Path, str, str, str]]:
-    """Return folders of control groups with the names of their files: limit, use, and what of it can be given back."""
+    """Return folders of control groups with the names of their files: limit, use, and reclaimable use."""
     found = []
     lines: list[str] = []
     with suppress(OSError):
