@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -210,6 +211,13 @@ class Federation:
     def log(self, name: str) -> str:
         """Return what a program has said."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def stored_log(self) -> str:
+        """Return the log of the only run, as the SuperLink's database has it."""
+        with closing(sqlite3.connect(self.database)) as database:
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+            table = "task_logs" if "task_logs" in tables else "logs"  # the former from Flower 1.31 on at the latest
+            return "".join(text for (text,) in database.execute(f"SELECT log FROM {table} ORDER BY timestamp"))  # noqa: S608 - a word of ours
 
     def kill(self, name: str) -> None:
         """Kill a program as the kernel does when memory runs out."""

@@ -2,7 +2,8 @@
 
 A server of ours holds its answer to a poll until there is news. So the next poll may follow at once, and the sleep
 between two polls, a second or three, is left out. A server that does not hold answers at once: after a few quick polls
-the sleeps grow, until they are as long as Flower's.
+the sleeps grow, until they are as long as Flower's. A server that ends is asked once more while it closes; see
+`handshakes`.
 
 It runs in Flower's environment: standard library and flwr only.
 """
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from flowerbed_inside.levers import handshakes
 from flowerbed_inside.levers.calls import REPLIES, TASKS
 from flowerbed_inside.levers.lever import Lacking
 from flowerbed_inside.levers.news import News
@@ -120,11 +122,13 @@ def set_sleep(module: Any, sleep: Sleep) -> None:
 def grid() -> None:
     """Have the Grid of this ServerApp poll quickly."""
     set_sleep(first_of(GRIDS), Pace())
+    handshakes.take()
 
 
 def superexec() -> None:
     """Have this SuperExec poll quickly."""
     set_sleep(import_module(SUPEREXEC), Pace())
+    handshakes.take()
 
 
 def supernode(news: News) -> None:
@@ -157,3 +161,4 @@ def supernode(news: News) -> None:
 
     set_sleep(module, sleep)
     module._pull_and_store_message = pulling
+    handshakes.take()
